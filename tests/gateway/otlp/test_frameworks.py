@@ -357,3 +357,73 @@ def test_token_counts_of_any_type_are_read(value: Any, tokens: int | None) -> No
 def test_tokens_in_include_those_from_the_cache(attributes: dict[str, Any], tokens: int) -> None:
     """Libraries that count them and libraries that don't give the same figure."""
     assert chat_row({"gen_ai.usage.input_tokens": 10} | attributes)["tokens_in"] == tokens
+
+
+USER_SAYS, MODEL_SAYS = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events"),
+    [
+        ({"gen_ai.input.messages": [json.dumps(USER_SAYS)], "gen_ai.output.messages": [json.dumps(MODEL_SAYS)]}, []),
+        ({"ai.prompt.messages": [json.dumps(USER_SAYS)], "ai.response.text": "Yo"}, []),
+        (
+            {
+                "gen_ai.input.messages": json.dumps(json.dumps([USER_SAYS])),
+                "gen_ai.output.messages": json.dumps(json.dumps([MODEL_SAYS])),
+            },
+            [],
+        ),
+        ({"mlflow.spanInputs": '"Hi"', "mlflow.spanOutputs": '"Yo"'}, []),
+        ({"langfuse.observation.input": '"Hi"', "langfuse.observation.output": '"Yo"'}, []),
+        (
+            {},
+            [
+                ("gen_ai.user.message", {"gen_ai.event.content": "Hi"}),
+                ("gen_ai.choice", {"gen_ai.event.content": "Yo"}),
+            ],
+        ),
+    ],
+    ids=["a list of JSON", "the AI SDK's list of JSON", "JSON of JSON", "MLflow's text", "Langfuse's text", "events"],
+)
+def test_text_in_an_odd_encoding_is_read(attributes: dict[str, Any], events: list[tuple[str, dict[str, Any]]]) -> None:
+    task = chat_row(attributes, events)
+
+    assert (task["input"], task["output"]) == ("Hi", "Yo")
+
+
+def test_plain_text_in_quotes_keeps_them() -> None:
+    assert chat_row({"gen_ai.prompt": '"Hi"'})["input"] == '"Hi"'
+
+
+def test_mlflows_ids_are_json() -> None:
+    task = row(
+        {
+            "mlflow.spanType": '"LLM"',
+            "mlflow.trace.session": '"s"',
+            "mlflow.trace.user": '"u"',
+            "mlflow.llm.model": '"m"',
+        }
+    )
+
+    assert (task["session_id"], task["user_id"], task["model"]) == ("s", "u", "m")
+
+
+def test_litellms_calls_are_read() -> None:
+    task = row(
+        {
+            "llm.request.type": "acompletion",
+            "gen_ai.prompt.0.content": "Hi",
+            "gen_ai.completion.0.function_call.name": "weather",
+            "gen_ai.completion.0.function_call.arguments": "{}",
+        }
+    )
+
+    assert (task["input"], task["output"]) == ("Hi", "weather({})")
+    assert not raw_logs(read(span(attributes={"llm.request.type": "aembedding", "gen_ai.request.model": "m"}))).logs
+
+
+def test_logfires_tokens_may_be_in_the_response() -> None:
+    task = row({"request_data": "{}", "response_data": '{"usage": {"prompt_tokens": 3, "completion_tokens": 2}}'})
+
+    assert (task["tokens_in"], task["tokens_out"]) == (3, 2)

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from phospho_gateway.otlp.spans import Attributes, Identity, Resource, Span
-from phospho_gateway.otlp.values import count_of, json_object, json_text
+from phospho_gateway.otlp.values import count_of, json_object, json_text, unquoted
 
 _PROPERTIES = "traceloop.association.properties."
 # Properties that an app adds through OpenLLMetry, the AI SDK of Vercel, LangSmith, Langfuse, or upstream phospho's
@@ -28,6 +28,11 @@ _OPERATIONS: Mapping[str, str] = {
     "chat_completion": "llm",
     "chat_model": "llm",
     "completion": "llm",
+    "acompletion": "llm",
+    "anthropic_messages": "llm",
+    "aresponses": "llm",
+    "atext_completion": "llm",
+    "agenerate_content": "llm",
     "generate": "llm",
     "generate_content": "llm",
     "generate_text": "llm",
@@ -40,7 +45,9 @@ _OPERATIONS: Mapping[str, str] = {
     "text_generation": "llm",
     "embeddings": "embedding",
     "embedding": "embedding",
+    "aembedding": "embedding",
     "rerank": "reranker",
+    "arerank": "reranker",
     "execute_tool": "tool",
     "invoke_agent": "agent",
     "create_agent": "agent",
@@ -212,7 +219,8 @@ def first_text(attributes: Attributes, names: Iterable[str]) -> str:
     for name in names:
         value = attributes.get(name)
         if type(value) is str and value:
-            return value
+            # MLflow writes its values as JSON.
+            return str(unquoted(value)) if name.startswith("mlflow.") else value
         if type(value) is int:
             return str(value)
     return ""

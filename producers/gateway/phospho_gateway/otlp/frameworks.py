@@ -7,6 +7,7 @@ from typing import Any
 from phospho_gateway.otlp.message_shapes import Message, call_of, of_genai, of_parts
 from phospho_gateway.otlp.spans import Attributes
 from phospho_gateway.otlp.values import count_of, json_object, json_objects, json_text, json_value
+from phospho_schemas.shapes.figures import usage as usage_of
 
 _ADK_REQUEST = "gcp.vertex.agent.llm_request"
 _ADK_RESPONSE = "gcp.vertex.agent.llm_response"
@@ -36,10 +37,13 @@ def adk_output(attributes: Attributes) -> list[Message]:
 
 
 def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
-    """Return the tokens in and out that a response of the ADK, thoughts among them, Langfuse or MLflow counts."""
+    """Return the tokens in and out that a response of the ADK, thoughts among them, Logfire, Langfuse or MLflow counts."""
     usage = json_object(json_object(attributes.get(_ADK_RESPONSE)).get("usage_metadata"))
     if usage:
         return _sum(usage, _ADK_TOKENS_IN), _sum(usage, _ADK_TOKENS_OUT)
+    response = usage_of(json_object(attributes.get("response_data")))
+    if response.tokens_in is not None:
+        return response.tokens_in, response.tokens_out
     counts = next((counts for name in _USAGES if (counts := json_object(attributes.get(name)))), {})
     return _first_count(counts, "input"), _first_count(counts, "output")
 

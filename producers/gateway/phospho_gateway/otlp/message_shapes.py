@@ -47,7 +47,7 @@ def of_parts(sent: Message, role: str) -> Iterable[Message]:
 
 def of_event(role: str, attributes: Attributes) -> list[Message]:
     """Read a `gen_ai.*.message` event, whose fields are attributes, or JSON in one attribute."""
-    body = json_object(attributes.get("gen_ai.event.content")) or attributes
+    body = _body_of(attributes)
     content = json_value(body.get("content"))
     message: Message = {"role": body.get("role") or role}
     if body.get("tool_calls"):
@@ -62,11 +62,17 @@ def of_event(role: str, attributes: Attributes) -> list[Message]:
 
 def of_choice(attributes: Attributes) -> list[Message]:
     """Read a `gen_ai.choice` event: its message is an object, JSON or text, or its fields are the event's."""
-    body = json_object(attributes.get("gen_ai.event.content")) or attributes
+    body = _body_of(attributes)
     message = json_value(body.get("message"))
     if message is not None and not isinstance(message, dict):
         message = {"content": message, "tool_calls": body.get("tool_calls")}
     return of_event("assistant", body if message is None else message)
+
+
+def _body_of(attributes: Attributes) -> Attributes:
+    """Return the fields of an event; of a body that was cut, the text as it came."""
+    body = json_value(attributes.get("gen_ai.event.content"))
+    return body if isinstance(body, dict) else {"content": body} if body else attributes
 
 
 def call_of(name: Any, arguments: Any, identifier: Any = None) -> Message:
@@ -195,6 +201,8 @@ def of_openllmetry(flat: Attributes, role: str) -> Message:
     message: Message = {"role": flat.get("role") or role, "content": parts if is_parts else content}
     if calls := indexed(flat, "tool_calls."):
         message["tool_calls"] = [_call_of(call, "id", "") for call in calls]
+    if name := flat.get("function_call.name"):
+        message["tool_calls"] = [call_of(name, flat.get("function_call.arguments"))]
     if identifier := flat.get("tool_call_id"):
         message["tool_call_id"] = identifier
     return message

@@ -20,7 +20,7 @@ from phospho_gateway.otlp.message_shapes import (
     of_openllmetry,
 )
 from phospho_gateway.otlp.spans import Attributes, Span, SpanEvent
-from phospho_gateway.otlp.values import indexed, is_cut_json, json_objects, json_text, json_value
+from phospho_gateway.otlp.values import indexed, is_cut_json, json_objects, json_text, json_value, unquoted
 
 # Events whose fields are what other libraries write as attributes.
 _DETAIL_EVENTS = (
@@ -159,6 +159,11 @@ def _named(name: str) -> Callable[[Attributes], Any]:
     return lambda attributes: json_value(attributes.get(name))
 
 
+def _quoted(name: str) -> Callable[[Attributes], Any]:
+    """Return a reader of an attribute whose texts are JSON, too."""
+    return lambda attributes: unquoted(json_value(attributes.get(name)))
+
+
 def _field(name: str, *fields: str) -> Callable[[Attributes], Any]:
     """Return a reader of a field of an object in JSON; of a cut one, the text as it came."""
 
@@ -175,8 +180,8 @@ _INPUT_TEXTS = (
     _named("ai.prompt.messages"),
     _named("ai.prompt"),
     _field("request_data", "messages", "input", "prompt"),
-    _named("langfuse.observation.input"),
-    _named("mlflow.spanInputs"),
+    _quoted("langfuse.observation.input"),
+    _quoted("mlflow.spanInputs"),
     _named("input.value"),
     _named("traceloop.entity.input"),
 )
@@ -184,8 +189,8 @@ _OUTPUT_TEXTS = (
     _named("gen_ai.completion"),
     _completions("llm.choices.", "completion.text"),
     _field("response_data", "message", "combined_chunk_content", "text"),
-    _named("langfuse.observation.output"),
-    _named("mlflow.spanOutputs"),
+    _quoted("langfuse.observation.output"),
+    _quoted("mlflow.spanOutputs"),
     _named("output.value"),
     _named("traceloop.entity.output"),
 )

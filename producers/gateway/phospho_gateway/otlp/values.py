@@ -15,19 +15,35 @@ from phospho_web.requests import parse_json
 # An index of more digits is somebody's own name.
 _MAX_INDEX_DIGITS = 6
 _CUT = "…"
+_JSON_STARTS = ("{", "[", '"{', '"[')
 _JSON_START = re.compile(r'\s*(\{\s*"|\[\s*[{"\[])')
 _NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]{0,15})?\s*")
 _MAX_COUNT = 2**53
 
 
 def json_value(value: Any) -> Any:
-    """Return the object or list that a text holds as JSON; any other value as it is."""
-    if type(value) is not str or not value.lstrip().startswith(("{", "[")):
+    """Return the object or list that a text, or each text of a list, holds as JSON; any other value as it is."""
+    if isinstance(value, list):
+        return [json_value(item) for item in value]
+    if type(value) is not str or not value.lstrip().startswith(_JSON_STARTS):
         return value
+    document = _parsed(value)
+    # JSON of JSON.
+    return json_value(document) if isinstance(document, str) and document is not value else document
+
+
+def unquoted(value: Any) -> Any:
+    """Return the text that a text holds as JSON; any other value as it is."""
+    document = _parsed(value) if type(value) is str and value.startswith('"') else value
+    return document if isinstance(document, str) else value
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text holds as JSON, or the text itself."""
     try:
-        return parse_json(value.encode("utf-8", "surrogatepass"))
+        return parse_json(text.encode("utf-8", "surrogatepass"))
     except Problem:
-        return value
+        return text
 
 
 def json_object(value: Any) -> dict[str, Any]:
