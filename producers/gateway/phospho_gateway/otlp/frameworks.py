@@ -37,7 +37,7 @@ def adk_output(attributes: Attributes) -> list[Message]:
 
 
 def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
-    """Return the tokens in and out that a response of the ADK, thoughts among them, Logfire, Langfuse or MLflow counts."""
+    """Return the tokens in and out that a response of the ADK (thoughts included), Logfire, Langfuse or MLflow has."""
     usage = json_object(json_object(attributes.get(_ADK_RESPONSE)).get("usage_metadata"))
     if usage:
         return _sum(usage, _ADK_TOKENS_IN), _sum(usage, _ADK_TOKENS_OUT)
