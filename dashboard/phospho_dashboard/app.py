@@ -57,7 +57,8 @@ from phospho_dashboard.projects.pages import KeyPages, ProjectPages
 from phospho_dashboard.projects.sample_data import DefinitionReader, SampleDataApi, SampleDataForm, SampleSource
 from phospho_dashboard.projects.settings_pages import SettingsPages
 from phospho_dashboard.services import ApiEndpoints, Services
-from phospho_dashboard.sql.api import SqlApi
+from phospho_dashboard.sql.api import SavedQueriesApi, SqlApi
+from phospho_dashboard.sql.pages import SqlPages
 from phospho_dashboard.themes.api import ThemesApi, theme_operations
 from phospho_dashboard.themes.pages import ThemeForms, theme_views
 from phospho_dashboard.web.rendering import static_routes
@@ -103,6 +104,7 @@ def audited(services: Services) -> list[Middleware]:
 
 _APIS: tuple[type[ApiEndpoints], ...] = (
     SqlApi,
+    SavedQueriesApi,
     DefinitionsApi,
     VersionsApi,
     BackfillsApi,
@@ -132,6 +134,7 @@ def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute
     views = ViewEndpoints(services)
     apis: list[ApiEndpoints] = [
         SqlApi(services),
+        SavedQueriesApi(services),
         DefinitionsApi(services, detection),
         VersionsApi(services, detection),
         BackfillsApi(services, detection),
@@ -188,6 +191,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
+        *SqlPages(services).routes(),
         *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *ThemeForms(services, integrations.detection).routes(),

@@ -230,4 +230,7 @@ FIELDS: Mapping[str, str] = {
     "cases": "cases behind the value",
     "baseline": "value of the window before",
     "is_muted": "whether the change is not sent",
+    "query_id": "id of the saved query, derived from its name",
+    "sql": "the saved query",
+    "chart": "chart of the result, or auto",
 }

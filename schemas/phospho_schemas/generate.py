@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import alerts, boards, job_rows, messages, people, theme_rows, topics, webhooks
+from phospho_schemas import alerts, boards, job_rows, messages, people, saved_queries, theme_rows, topics, webhooks
 from phospho_schemas.annotations import Label, Note
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
@@ -78,6 +78,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "dead_letter_action_rows": DeadLetterAction,
     "ledger_rows": LedgerHour,
     "alert_rows": alerts.Alert,
+    "saved_query_rows": saved_queries.SavedQuery,
     "alert_evaluation_rows": alerts.AlertEvaluation,
     "board_rows": boards.Board,
     "theme_model_rows": theme_rows.ThemeModelRow,

@@ -59,6 +59,7 @@ REGISTRY = {
     "session_close_rows": "project_id, session_id",
     "backfill_rows": "project_id, backfill_id",
     "alert_rows": "project_id, alert_id",
+    "saved_query_rows": "project_id, query_id",
     "alert_evaluation_rows": "project_id, alert_id, theme, evaluated_at",
     "webhook_rows": "project_id, webhook_id",
     "webhook_delivery_rows": "project_id, webhook_id, event_id",

@@ -16,6 +16,7 @@ from phospho_dashboard.layout.views import ViewRequestReader
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.zones import UTC_ZONE
 from phospho_dashboard.services import Endpoints, Services
+from phospho_dashboard.web.formats import FORMULA
 from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, session_facts
@@ -192,15 +193,12 @@ def _users_source(scope: Scope) -> str:
 _SOURCES = {"tasks": _tasks_source, "sessions": _sessions_source, "users": _users_source}
 
 
+_FORMULA = FORMULA.replace("\\", "\\\\")
 _ZONED = "formatDateTime(toTimeZone($column, {zone:String}), '%Y-%m-%dT%H:%i:%S.%f%z')"
 
 
 def _cell(name: str, column: str, file_format: Format, *, is_utc: bool) -> str:
-    """
-    Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV.
-
-    Such are those that begin with one of the characters that OWASP lists under "CSV Injection".
-    """
+    """Return the SQL of a cell. A text that a spreadsheet would run as a formula gets a quote before it in CSV."""
     if name in _TIMES and file_format.is_text and not is_utc:
         return compose(_ZONED, column=column)
     if not file_format.is_flat:
@@ -208,7 +206,7 @@ def _cell(name: str, column: str, file_format: Format, *, is_utc: bool) -> str:
     if name in _LISTS:
         column = f"arrayStringConcat({column}, ', ')"
     if name in _TEXTS or name in _LISTS:
-        return rf"if(match({column}, '^[=+\\-@＝＋－＠\\t\\r\\n]'), concat('\'', {column}), {column})"
+        return rf"if(match({column}, '{_FORMULA}'), concat('\'', {column}), {column})"
     return column
 
 

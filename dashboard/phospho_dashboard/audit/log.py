@@ -18,7 +18,17 @@ logger = logging.getLogger(__name__)
 
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # What is asked by POST and changes nothing, and labels, which name their author themselves and are many.
-_UNRECORDED_ENDINGS = ("/sql", "/preview", "/estimate", "/diff", "/verify", "/test", "/labels")
+_UNRECORDED_ENDINGS = (
+    "/sql",
+    "/sql.csv",
+    "/sql.parquet",
+    "/preview",
+    "/estimate",
+    "/diff",
+    "/verify",
+    "/test",
+    "/labels",
+)
 _MAX_CHARACTERS = 300
 _ENTRIES = """
 SELECT audit_id, project_id, author, action, address, status, toUnixTimestamp64Milli(created_at) AS created_at_ms

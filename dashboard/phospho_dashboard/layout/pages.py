@@ -31,6 +31,7 @@ SECTIONS = (
     ("versions", "/versions", "Versions"),
     ("explore", "/explore", "Explore"),
     ("boards", "/boards", "Boards"),
+    ("sql", "/sql", "SQL"),
     ("alerts", "/alerts", "Alerts"),
     ("settings", "/settings", "Settings"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from phospho_store.store import Store
 
@@ -78,6 +79,10 @@ class FunctionCatalogue:
         if name in allowed.names or name.lower() in allowed.lower_names:
             return True
         return any(name.endswith(suffix) and self._is_aggregate(name.removesuffix(suffix)) for suffix in _COMBINATORS)
+
+    def similar(self, name: str) -> str:
+        """Return the allowed function whose name is most like `name`, or an empty text."""
+        return next(iter(get_close_matches(name, sorted(self._allowed().names), 1, 0.75)), "")
 
     def _is_aggregate(self, name: str) -> bool:
         aggregates = self._allowed().aggregates

@@ -23,23 +23,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from phospho_dashboard.sql.explanations import syntax_problem
 from phospho_dashboard.sql.functions import FunctionCatalogue
 from phospho_store.errors import StatementRefused
 from phospho_store.store import Store
+from phospho_store.view_columns import VIEW_REFERENCES
 from phospho_web.problems import Problem
 
-VIEWS = (
-    "tasks",
-    "sessions",
-    "events",
-    "analyses",
-    "feedback",
-    "labels",
-    "notes",
-    "definitions",
-    "themes",
-    "dead_letters",
-)
+VIEWS = tuple(VIEW_REFERENCES)
 # Of numbers alone: a table function that takes the structure of its table takes expressions, for ALIAS and DEFAULT.
 TABLE_FUNCTIONS = frozenset({"numbers", "zeros", "generateSeries", "generate_series"})
 
@@ -121,7 +112,7 @@ class SqlGuard:
         try:
             rows = self._store.rows("SELECT formatQuerySingleLine({sql:String}) AS statement", {"sql": sql})
         except StatementRefused as error:
-            raise Problem(400, "invalid_sql", _syntax_message(error), "send one SELECT statement") from None
+            raise syntax_problem(error, sql) from None
         return str(rows[0]["statement"])
 
     def _tree(self, statement: str) -> list[Node]:
@@ -150,7 +141,9 @@ class SqlGuard:
             if node.name not in TABLE_FUNCTIONS:
                 raise _refused(f"the table function {node.name}()", f"there are: {', '.join(VIEWS)}")
         elif node.kind == "Function" and not self._functions.allows(node.name):
-            raise _refused(f"the function {node.name}()", "functions that only compute are allowed")
+            similar = self._functions.similar(node.name)
+            hint = f"did you mean {similar}()?" if similar else "functions that only compute are allowed"
+            raise _refused(f"the function {node.name}()", hint)
 
     def _check_names(self, nodes: list[Node]) -> None:
         """Refuse what names a table that is not a view of ours; a name that no table has is a CTE's or a column's."""
@@ -220,9 +213,3 @@ def _check_text(statement: str, nodes: list[Node]) -> None:
 
 def _refused(part: str, hint: str = "") -> Problem:
     return Problem(400, "not_allowed", f"{part} is not allowed", hint)
-
-
-def _syntax_message(error: StatementRefused) -> str:
-    """Return the first line of ClickHouse's message without the query around it, which is ours."""
-    first_line = str(error).split("\n", 1)[0].removeprefix(f"Code: {error.code}. DB::Exception: ")[:1000]
-    return first_line.split(": In scope SELECT formatQuerySingleLine")[0]

@@ -1,4 +1,5 @@
-// Charts out of tables: each figure[data-chart] has a table with a row a point and a column a series.
+// Charts out of tables: each figure[data-chart] has a table with a row a point and a column a series,
+// but for columns with data-undrawn.
 // A click on a point follows the link of its row. The table stays, for those who read it.
 
 const KINDS = {
@@ -48,7 +49,8 @@ function draw(figure) {
 }
 
 function readTable(figure) {
-  const [, ...heads] = figure.querySelectorAll("thead th");
+  const [, ...all] = figure.querySelectorAll("thead th");
+  const heads = all.map((head, index) => ({ head, index })).filter(({ head }) => !("undrawn" in head.dataset));
   const rows = [...figure.querySelectorAll("tbody tr")];
   const cells = rows.map((row) => [...row.querySelectorAll("td")]);
   const number = (text) => (text === undefined || text === "" ? null : Number(text));
@@ -56,7 +58,7 @@ function readTable(figure) {
     labels: rows.map((row) => (row.querySelector("th time") ?? row.querySelector("th")).textContent.trim()),
     links: rows.map((row) => row.querySelector("th a")?.href),
     isPartial: rows.map((row) => "partial" in row.dataset),
-    series: heads.map((head, index) => ({
+    series: heads.map(({ head, index }) => ({
       label: shortName(head.textContent),
       values: cells.map((row) => number(row[index].dataset.value)),
       cases: cells.map((row) => number(row[index].dataset.cases)),
@@ -159,12 +161,14 @@ function configuration(figure, table) {
 
 const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const decimal = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const FORMATS = {
   count: (number) => (number >= 10000 ? compact : count).format(number),
   percent: (share) => `${(100 * share).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`,
   score: (score) => score.toFixed(2),
   money: (amount) => amount.toPrecision(3),
   number: (number) => compact.format(number),
+  decimal: (number) => decimal.format(number),
   ms: (time) => (time >= 1000 ? `${(time / 1000).toFixed(1)} s` : `${Math.round(time)} ms`),
 };
 

@@ -4,6 +4,7 @@ import { drawCharts } from "./charts.js";
 import { offerValues, showBusy, submitOnChange } from "./forms.js";
 import { startLive } from "./live.js";
 import { drawMaps } from "./map.js";
+import { enableEditors } from "./sql.js";
 import { tellTimeZone } from "./times.js";
 
 tellTimeZone();
@@ -16,6 +17,7 @@ for (const current of document.querySelectorAll("nav [aria-current]")) {
 }
 drawCharts(document);
 drawMaps(document);
+enableEditors(document);
 annotateInPlace(document);
 enableShortcuts(document);
 submitByKey(document);

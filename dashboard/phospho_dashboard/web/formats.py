@@ -8,6 +8,8 @@ from typing import Any
 from phospho_schemas.times import utc_text
 
 NOTHING = "–"
+# The beginning of a text that a spreadsheet would run: OWASP lists these characters under "CSV Injection".
+FORMULA = r"^[=+\-@＝＋－＠\t\r\n]"
 
 
 def format_number(number: float | None, style: str) -> str:

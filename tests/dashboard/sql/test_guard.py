@@ -187,7 +187,7 @@ REFUSED = {
     "USE": "USE system",
     "SYSTEM": "SYSTEM SHUTDOWN",
     "KILL": "KILL QUERY WHERE 1",
-    "SHOW": "SHOW TABLES",
+    "SHOW": "SHOW DATABASES",
     "SHOW CREATE": "SHOW CREATE TABLE task_rows",
     "DESCRIBE": "DESCRIBE TABLE task_rows",
     "EXPLAIN": "EXPLAIN SELECT 1",

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from phospho_dashboard.settings import DashboardSettings
-from phospho_dashboard.sql.api import isolation_settings, project_filters
+from phospho_dashboard.sql.isolation import isolation_settings, project_filters
 from phospho_schemas.messages import EventDefinition
 from phospho_store.store import DATABASE
 from phospho_web.problems import Problem
@@ -183,8 +183,9 @@ def test_an_error_shows_no_value_of_another_project(
 @pytest.mark.parametrize(
     ("sql", "hint"),
     [
-        ("SELECT nme FROM events", "to see the columns: SELECT * FROM events LIMIT 1"),
-        ("SELECT name FROM evnts", "the views are: tasks, sessions, events"),
+        ("SELECT nme FROM events", "did you mean name?"),
+        ("SELECT 1 + 'x' FROM events", "to see the columns: DESCRIBE events"),
+        ("SELECT name FROM evnts", "did you mean events? the views are: tasks, sessions, events"),
     ],
 )
 def test_hint_of_failed_sql_names_the_views_of_the_statement(
