@@ -116,7 +116,7 @@ def test_examples_run(mine: TestClient, name: str) -> None:
 
 
 def test_result_is_downloaded_without_formulas(pages: TestClient, project: str) -> None:
-    sql = "SELECT '=1+1' AS text, -5 AS number, [1, 2] AS list, NULL AS nothing, '\"a\", b' AS quoted"
+    sql = "SELECT '=1+1' AS text, -5 AS number, [1, 2] AS list, if(1, NULL, 'x') AS nothing, '\"a\", b' AS quoted"
 
     file = run(pages, project, "/sql.csv", query=sql)
 
