@@ -12,6 +12,7 @@ import functools
 import threading
 from collections.abc import Sequence
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from phospho_workers.detection.text.packages import package_folder
-from phospho_workers.detection.text.spelling import corrected
+from phospho_workers.detection.text.spelling import corrected, is_foreign
 
 Vectors = NDArray[np.float32]
 
@@ -34,6 +35,17 @@ _MAX_CACHED_WORDS = 50_000
 _MAX_CACHED_CHARACTERS = 48
 
 
+class _Words(NamedTuple):
+    """
+    Word pieces by word, bounded.
+
+    read: those of mistyped words as they were meant. unread: of the mistyped words alone, those of what is written.
+    """
+
+    read: dict[str, list[int]]
+    unread: dict[str, list[int]]
+
+
 class Embedder:
     """A table of word-piece vectors with its tokenizer. Thread-safe; its bounded cache of words changes no result."""
 
@@ -42,20 +54,25 @@ class Embedder:
         scale = _PIECE_GRID / float(np.abs(table).max())
         self._table: Vectors = np.rint(table.astype(np.float64) * scale).astype(np.float32)
         self._tokenizer = tokenizer
-        self._pieces: dict[str, list[int]] = {}
+        self._words = _Words({}, {})
 
     def pieces(self, text: str) -> list[int]:
         """
-        Return the word pieces of `text`, those of a mistyped word as it was meant.
+        Return the word pieces of `text`, a clause, those of a mistyped word as it was meant.
 
-        Pieces of this vocabulary never span a space, so words are cut and cached one by one.
+        Words of a foreign clause stay as they are. Pieces of this vocabulary never span a space, so words are cut and
+        cached one by one.
         """
-        words = text.split()
+        words, cached = text.split(), self._words
         try:
-            return list(chain.from_iterable(map(self._pieces.__getitem__, words)))
+            pieces = list(map(cached.read.__getitem__, words))
         except KeyError:
-            cached = self._pieces.get
-            return list(chain.from_iterable(cached(word) or self._cut(word) for word in words))
+            pieces = [cached.read.get(word) or self._cut(word, cached) for word in words]
+            if len(cached.read) >= _MAX_CACHED_WORDS:
+                self._words = _Words({}, {})
+        if not cached.unread.keys().isdisjoint(words) and is_foreign(words):
+            pieces = [cached.unread.get(word, read) for word, read in zip(words, pieces, strict=True)]
+        return list(chain.from_iterable(pieces))
 
     def sums(self, bags: Sequence[Sequence[int]]) -> Vectors:
         """Return the sum of the vectors of each bag of at most 2048 pieces, shape (bags, 256)."""
@@ -78,14 +95,15 @@ class Embedder:
             sums[:live] += self._table[pieces[starts[:live] + position]]
         return sums
 
-    def _cut(self, word: str) -> list[int]:
+    def _cut(self, word: str, cached: _Words) -> list[int]:
         pieces = self._encoded(word)
-        if len(pieces) > 1:
-            pieces = self._encoded(corrected(word))
-        if len(self._pieces) >= _MAX_CACHED_WORDS:
-            self._pieces = {}
-        if len(word) <= _MAX_CACHED_CHARACTERS:
-            self._pieces[word] = pieces
+        if len(word) > _MAX_CACHED_CHARACTERS:
+            return pieces
+        meant = corrected(word) if len(pieces) > 1 else word
+        if meant != word:
+            cached.unread[word] = pieces
+            pieces = self._encoded(meant)
+        cached.read[word] = pieces
         return pieces
 
     def _encoded(self, word: str) -> list[int]:
