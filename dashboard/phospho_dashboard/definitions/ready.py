@@ -105,7 +105,8 @@ _WITHOUT = (
 _JAILBREAK = (
     r"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{0,30}\b"
     r"(?:instructions?|rules|guidelines|prompts?|programming|directives|restrictions|commands)\b",
-    r"\bdo anything now\b|\bDAN\b[^.\n]{0,60}\b(?:GPT|AI|rules|anything|you)|\bjail ?br(?:eak|oken)",
+    r"\bdo anything now\b|\bDAN\b[^.\n]{0,60}\b(?:GPT|AI|rules|anything|you)",
+    r"\bjail ?(?:broken|break(?:ed| mode| fails))\b|\bnever refuses?\b",
     r"\b(?:developer|DAN|god|evil|debug|sudo|unrestricted|unfiltered)[ _]?mode\b",
     r"\b(?:reveal|print|repeat|show|output|tell|give)(?: me| us)? (?:all |exactly )?(?:of )?(?:your|the) "
     r"(?:full |entire |complete |exact )?(?:system|hidden|initial|secret|original|first)[a-z ]{0,12}"
@@ -116,12 +117,11 @@ _JAILBREAK = (
     r"\b(?:unfiltered|uncensored|amoral|unethical|immoral|unrestricted|unmoderated|illegal)[^.\n]{0,30}\b"
     r"(?:ai|chat ?bot|answers?|responses?|model|assistant|advice|character|language|content)\b",
     r"\b(?:never|don['’]?t|do not|not|without|cannot|can['’]?t|must not|will not|won['’]?t) (?:ever )?"
-    r"(?:refus|declin|break(?:ing)? character"
+    r"(?:refus(?:es?(?:[.!\n]| (?:to|any|a|my)\b)|ing)|declin"
     r"|say(?:ing)? (?:that )?(?:you can['’]?t|it is (?:not|un|in|ill)|I['’]?m sorry)"
     r"|mention(?:ing)?[^.\n]{0,30}(?:polic|guideline|ethic)|includ(?:e|ing) (?:any )?(?:warnings?|disclaimers?))",
-    r"\b(?:stay|remain|staying|out of|back in(?:to)?) (?:in )?character\b",
+    r"\b(?:stay|remain) in character\b[^\n]{0,80}\b(?:remind|break|forget|if you)|[\"'“]stay in character",
     r"\bOpenAI(?:['’]s)?[^.\n]{0,40}(?:polic|guideline|rules|restrict|limit|content|censor|filter)",
-    r"\bcontent polic(?:y|ies)\b|\bethical guidelines\b",
     r"\b(?:from now on|for the rest of|henceforth)[^.\n]{0,40}\b(?:you|chatgpt)\b",
     r"\bin this (?:hypothetical|fictional|alternate)|\bas an AI language model\b",
     r"\bpretend (?:that )?you (?:have no|are not bound)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
@@ -13,6 +14,7 @@ from phospho_dashboard.definitions.ready import LIBRARY
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_schemas.definitions import refusal_of
 from phospho_schemas.ids import HybridClock
+from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.jobs.settings import JobSettings
 
 # What each pattern and keyword list has to find, and a text that it must not.
@@ -42,6 +44,19 @@ def test_ready_definitions_can_be_stored_and_find_what_they_say(world: Any, proj
             names = [task["task_id"] for task in matches if task["task_id"].startswith(definition.name)]
             assert names == [f"{definition.name}-0"], definition.name
     assert len({definition.name for definition in definitions}) == len(definitions) >= 12
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "I want you to act as a linux terminal. Never break character and do not write explanations.",
+        "Act as a dungeon master. Stay in character, and respect our content policy.",
+        "Write a policy about jailbreaks and ethical guidelines for our team.",
+    ],
+)
+def test_jailbreak_pattern_leaves_ordinary_role_play_out(prompt: str) -> None:
+    [jailbreak] = [ready for ready in LIBRARY["Safety"] if ready.name == "jailbreak_attempt"]
+    assert compile_definitions([jailbreak.of_project("shop")]).match([prompt], "input") == [[]]
 
 
 def test_library_counts_matches_and_adds_with_one_form(world: Any, pages: TestClient, project: str) -> None:
