@@ -27,7 +27,7 @@ _COMMANDS = {
     "retention": LazyCommand(
         "commands.operations.retention:retention", _SERVER, "Delete rows past their project's retention."
     ),
-    "doctor": LazyCommand("commands.operations.doctor:doctor", _SERVER, "Check Kafka and ClickHouse."),
+    "doctor": LazyCommand("commands.doctor.command:doctor", _SERVER, "Check Kafka, ClickHouse and this machine."),
     "config": LazyCommand(
         "commands.operations.config:config", _SERVER, "Show the settings that are set, and their sources."
     ),

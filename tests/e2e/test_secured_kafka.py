@@ -28,7 +28,7 @@ from fixtures.phospho_process import PhosphoProcess, run_phospho
 from fixtures.server_process import free_port
 from fixtures.shapes import API_KEY, PROJECT_ID
 from fixtures.waiting import wait_until
-from phospho_cli.commands.operations.doctor import check_kafka
+from phospho_cli.commands.doctor.kafka import check_kafka
 from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.settings import load
 from phospho_schemas.topics import TOPICS
