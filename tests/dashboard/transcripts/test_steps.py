@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from phospho_dashboard.analytics.steps import step_tree
+from phospho_dashboard.transcripts.steps import step_tree
 
 
 def tree(*steps: dict[str, Any]) -> list[tuple[str, int]]:
