@@ -51,6 +51,7 @@ from phospho_dashboard.people.api import PeopleApi
 from phospho_dashboard.people.pages import PeoplePages
 from phospho_dashboard.people.sign_in_pages import SignInPages
 from phospho_dashboard.privacy.api import ForgetApi
+from phospho_dashboard.privacy.pages import ForgetForm
 from phospho_dashboard.privacy.reports import ReportSigner
 from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
@@ -184,6 +185,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *LabelQueuePages(services, integrations.detection).routes(),
         *BackfillPages(services, integrations.detection).routes(),
         *VersionPages(services, integrations.detection).routes(),
+        *ForgetForm(services, ReportSigner(integrations.secret_key)).routes(),
         *SignInPages(services).routes(),
         *AccountPages(services).routes(),
         *PeoplePages(services).routes(),

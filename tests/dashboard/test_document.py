@@ -48,7 +48,7 @@ def filled(world: Any) -> Any:
     """Return a world with something behind every endpoint."""
     world.define("mine", "flight")
     world.add_task("mine", "t1", input="a flight", version_id="v1", user_id="ada", model="m", tokens_in=1)
-    world.add_task("mine", "s-1", session_id="s-1")
+    world.add_task("mine", "s-1", session_id="s-1", user_id="s-1")
     world.add_analysis("mine", "t1", "flight")
     world.add_feedback("mine", "t1", "success")
     times = dict.fromkeys(("created_at", "updated_at"), datetime.now(UTC))

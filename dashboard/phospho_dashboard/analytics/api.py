@@ -62,6 +62,13 @@ def analytics_operations() -> list[Operation]:
         _list("/users", "Users", "users"),
         Operation(
             "get",
+            "/users/{item_id}",
+            "One user: activity, success, events, themes and latest sessions",
+            object_schema(["user"], user=ANY_OBJECT),
+            parameters=filters,
+        ),
+        Operation(
+            "get",
             "/versions",
             "Versions of the app, side by side",
             versions,

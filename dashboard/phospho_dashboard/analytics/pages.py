@@ -10,6 +10,7 @@ from phospho_dashboard.analytics.sessions import SessionPages
 from phospho_dashboard.analytics.similar import MeaningReader, SimilarTasks
 from phospho_dashboard.analytics.tasks import SORTS, Tasks, task_list_extras
 from phospho_dashboard.analytics.texts import LONG_TEXTS, WHOLE_TEXTS
+from phospho_dashboard.analytics.user import UserPage
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import Content, PageExtras, View, ViewRequest
@@ -45,6 +46,7 @@ def analytics_views(
         *TaskPages(store, meaning, addable_events).views(),
         *events.views(),
         *UsersPage(store).views(),
+        *UserPage(store, prices).views(),
         *VersionsPage(store, prices).views(),
     ]
 

@@ -7,9 +7,8 @@ from typing import Any, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.privacy.reports import ReportSigner
+from phospho_dashboard.privacy.reports import ReportSigner, forgotten_report
 from phospho_dashboard.services import ApiEndpoints, Services
-from phospho_schemas.times import utc_now, utc_text
 from phospho_store.forgetting.forget import Forgetting, SubjectKind
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, object_schema
@@ -43,17 +42,7 @@ class ForgetApi(ApiEndpoints):
         self._signer.check()
         kind, identifier = _subject(await self._body(request))
         forgotten = await self._slow_threads.run(self._forgetting.forget, project_id, kind, identifier)
-        report = {
-            "project_id": project_id,
-            f"{kind}_id": identifier,
-            "forgotten_at": utc_text(utc_now()),
-            "requested_by": visitor.author,
-            "up_to_revision": forgotten.revision,
-            "tasks": forgotten.tasks,
-            "sessions": forgotten.sessions,
-            "deleted_rows": {table: rows for table, rows in sorted(forgotten.rows.items()) if rows},
-            "remaining_rows": forgotten.remaining_rows,
-        }
+        report = forgotten_report(forgotten, project_id, {f"{kind}_id": identifier}, visitor.author)
         return json_response(self._signer.signed(report))
 
     @api_endpoint(

@@ -5,13 +5,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
+from phospho_schemas.times import utc_now, utc_text
+from phospho_store.forgetting.forget import Forgotten
 from phospho_web.problems import Problem
 
 _PURPOSE = b"phospho forget report"
+
+
+def forgotten_report(
+    forgotten: Forgotten, project_id: str, subject: Mapping[str, str], requested_by: str
+) -> dict[str, Any]:
+    """Return the report of what was forgotten; `subject` is the id of a user, a session or a task by its name."""
+    return {
+        "project_id": project_id,
+        **subject,
+        "forgotten_at": utc_text(utc_now()),
+        "requested_by": requested_by,
+        "up_to_revision": forgotten.revision,
+        "tasks": forgotten.tasks,
+        "sessions": forgotten.sessions,
+        "deleted_rows": {table: rows for table, rows in sorted(forgotten.rows.items()) if rows},
+        "remaining_rows": forgotten.remaining_rows,
+    }
 
 
 class ReportSigner:
