@@ -1,4 +1,8 @@
-"""`python -m chaos --seed 1 --faults 170`: do faults under load, and print what was lost, doubled and different."""
+"""
+`python -m chaos --seed 1 --faults 170`: do faults under load, and print what was lost, doubled and different.
+
+`python -m chaos --outage 600` stops ClickHouse for ten minutes instead.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from chaos.cluster import ChaosCluster, PeakMemory
-from chaos.faults import FAULTS, schedule
+from chaos.faults import FAULTS, clickhouse_outage, schedule
 from chaos.load import Load
 from chaos.outcome import Outcome, dead_letters, differing_rows, doubled_rows, ledger_totals, lost_tasks
 
@@ -22,8 +28,12 @@ definitions:
 """
 
 
-def run(folder: Path, seed: int, faults: int, pause_s: float) -> Outcome:
-    """Do the faults of a seed to a cluster under load, then log the same input again in a project without faults."""
+# Does faults to a cluster, and returns the number of each.
+Faults = Callable[[ChaosCluster], Counter[str]]
+
+
+def run(folder: Path, do_faults: Faults, pause_s: float) -> Outcome:
+    """Do faults to a cluster under load, then log the same input again in a project without faults."""
     with ChaosCluster(folder) as cluster:
         quiet = cluster.of_project("quiet")
         (folder / "definitions.yaml").write_text(_DEFINITIONS)
@@ -32,7 +42,7 @@ def run(folder: Path, seed: int, faults: int, pause_s: float) -> Outcome:
         load, memory = Load(cluster, pause_s), PeakMemory(cluster)
         with memory.sampled():
             with load.running():
-                done = _do_faults(cluster, seed, faults)
+                done = do_faults(cluster)
             begun_s = time.monotonic()
             cluster.supervise()
             cluster.settle()
@@ -51,10 +61,12 @@ def run(folder: Path, seed: int, faults: int, pause_s: float) -> Outcome:
             catch_up_s=catch_up_s,
             megabytes=memory.megabytes,
             exits=cluster.exits,
+            answers=str(load.answers),
         )
 
 
-def _do_faults(cluster: ChaosCluster, seed: int, number: int) -> Counter[str]:
+def scheduled_faults(seed: int, number: int, cluster: ChaosCluster) -> Counter[str]:
+    """Do a number of faults of a seed's schedule."""
     done: Counter[str] = Counter()
     for name, pause_s, choice in itertools.islice(schedule(seed), number):
         time.sleep(pause_s)
@@ -70,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, action="append", default=[])
     parser.add_argument("--faults", type=int, default=50)
+    parser.add_argument("--outage", type=float, help="stop ClickHouse for so many seconds, and do no other fault")
     parser.add_argument("--folder", type=Path, help="keeps logs and data; a temporary one by default")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two batches of a source")
     arguments = parser.parse_args()
@@ -78,7 +91,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = (arguments.folder or Path(temporary)) / f"seed-{seed}"
             folder.mkdir(parents=True)
-            outcome = run(folder, seed, arguments.faults, arguments.pause)
+            do_faults = partial(scheduled_faults, seed, arguments.faults)
+            if arguments.outage:
+                do_faults = partial(clickhouse_outage, arguments.outage)
+            outcome = run(folder, do_faults, arguments.pause)
         print(f"seed {seed}: {outcome}", flush=True)
         is_good = is_good and outcome.is_good
     sys.exit(not is_good)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from chaos.cluster import SESSION_TIMEOUT_S, ChaosCluster
@@ -16,6 +17,7 @@ _SLEEP_S = SESSION_TIMEOUT_S + 2.0
 _RESTART_S = 1.0
 _OUTAGES_S = (6.0, 11.0)
 _GUEST_S = 3.0
+_LOAD_AROUND_S = 5.0
 _PAUSES_S = (0.2, 1.5)
 
 
@@ -87,6 +89,16 @@ def _broker_outage(cluster: ChaosCluster, choice: random.Random) -> None:
 
 def _clickhouse_outage(cluster: ChaosCluster, choice: random.Random) -> None:
     _outage(cluster, cluster.clickhouse, choice)
+
+
+def clickhouse_outage(seconds: float, cluster: ChaosCluster) -> Counter[str]:
+    """Stop ClickHouse for some seconds, with load before and after."""
+    time.sleep(_LOAD_AROUND_S)
+    cluster.clickhouse.kill()
+    time.sleep(seconds)
+    cluster.clickhouse.start()
+    time.sleep(_LOAD_AROUND_S)
+    return Counter({"outage of ClickHouse": 1})
 
 
 Fault = Callable[[ChaosCluster, random.Random], None]

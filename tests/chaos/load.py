@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -29,7 +30,25 @@ _ANSWER_TIMEOUT_S = 15.0
 
 Event = dict[str, object]
 # Sends batches until there are no more, and returns the ids of the tasks that it was told are accepted.
-Source = Callable[[OnKafka, Iterable[Sequence[Event]]], set[str]]
+# Counts the answers that it was given, and notes the slowest.
+Source = Callable[[OnKafka, Iterable[Sequence[Event]], "Answers"], set[str]]
+
+
+class Answers:
+    """The answers to REST requests: a number by status, `none` for a request without an answer, and the slowest."""
+
+    def __init__(self) -> None:
+        self.numbers: Counter[str] = Counter()
+        self.slowest_s = 0.0
+
+    def note(self, status: str, seconds: float) -> None:
+        """Count an answer."""
+        self.numbers[status] += 1
+        self.slowest_s = max(self.slowest_s, seconds)
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{number} of {status}" for status, number in sorted(self.numbers.items()))
+        return f"{numbers}; the slowest took {self.slowest_s:.1f} s"
 
 
 def batch(source: str, number: int) -> list[Event]:
@@ -59,6 +78,7 @@ class Load:
         self._stopping = threading.Event()
         self.accepted: set[str] = set()
         self.batches: dict[str, int] = {}
+        self.answers = Answers()
         self.errors: list[BaseException] = []
 
     @contextmanager
@@ -94,34 +114,37 @@ class Load:
 
     def _run(self, name: str, batches: Iterable[Sequence[Event]]) -> None:
         try:
-            self.accepted |= SOURCES[name](self._shape, batches)
+            self.accepted |= SOURCES[name](self._shape, batches, self.answers)
         except BaseException as error:
             self.errors.append(error)
 
 
-def _rest(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+def _rest(shape: OnKafka, batches: Iterable[Sequence[Event]], answers: Answers) -> set[str]:
     """Send each batch until it is confirmed, to the next gateway after each failure: the ids are the same."""
     accepted = set()
     gateways = itertools.cycle([gateway.url("/") for gateway in shape.gateways.values()])
     headers = {"Authorization": f"Bearer {shape.api_key}"}
     with httpx.Client(headers=headers, timeout=_ANSWER_TIMEOUT_S) as client:
         for events in batches:
-            while not _post(client, f"{next(gateways)}api/v1/events/batch", events):
+            while not _post(client, f"{next(gateways)}api/v1/events/batch", events, answers):
                 time.sleep(_RETRY_PAUSE_S)
             accepted.update(str(event["task_id"]) for event in events)
     return accepted
 
 
-def _post(client: httpx.Client, url: str, events: Sequence[Event]) -> bool:
+def _post(client: httpx.Client, url: str, events: Sequence[Event], answers: Answers) -> bool:
+    begun_s = time.monotonic()
     try:
         answer = client.post(url, json={"events": events})
     except httpx.TransportError:
+        answers.note("none", time.monotonic() - begun_s)
         return False
+    answers.note(str(answer.status_code), time.monotonic() - begun_s)
     assert answer.status_code in (200, 429, 503), f"{answer.status_code}: {answer.text}"
     return answer.status_code == 200 and answer.json()["accepted"] == len(events)
 
 
-def _raw(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+def _raw(shape: OnKafka, batches: Iterable[Sequence[Event]], _: Answers) -> set[str]:
     """Produce to the topic of raw logs, as an app that knows Kafka and no gateway."""
     delivered: set[str] = set()
     configuration = {"bootstrap.servers": shape.kafka.bootstrap_servers, "log_level": 0, "partitioner": "murmur2"}
@@ -134,7 +157,7 @@ def _raw(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
                     RAW_LOGS.name,
                     json.dumps({"project_id": shape.project_id, **message}),
                     f"{shape.project_id}:{event['session_id']}",
-                    on_delivery=lambda error, _, task=task: error or delivered.add(task),
+                    on_delivery=lambda error, _message, task=task: error or delivered.add(task),
                 )
         producer.poll(0)
     assert producer.flush(_TIMEOUT_S) == 0, "Kafka has not confirmed every message"
@@ -149,7 +172,7 @@ def _feedback_on(event: Event) -> list[Event]:
     return [ids | {"score": 0, "comment": str(event["output"]), "created_at": event["created_at"]}]
 
 
-def _sdk(shape: OnKafka, batches: Iterable[Sequence[Event]]) -> set[str]:
+def _sdk(shape: OnKafka, batches: Iterable[Sequence[Event]], _: Answers) -> set[str]:
     """Log with the SDK, which queues, batches and repeats by itself."""
     client = phospho.Client(base_url=shape.base_url, api_key=shape.api_key)
     logged = set()

@@ -39,6 +39,7 @@ class Outcome:
     catch_up_s: float
     megabytes: Mapping[str, int]
     exits: Counter[str]
+    answers: str
 
     @property
     def is_good(self) -> bool:
@@ -59,7 +60,7 @@ class Outcome:
             f"{self.faults.total()} faults ({faults}); {self.accepted} tasks accepted, lost {self.lost},"
             f" doubled {self.doubled}, differing rows {sum(self.differing.values())}, dead letters {self.dead_letters};"
             f" the ledger {'balances' if self.is_balanced else 'DOES NOT BALANCE'} ({ledger});"
-            f" caught up in {self.catch_up_s:.1f} s; peak memory in MB: {memory};"
+            f" REST answers: {self.answers}; caught up in {self.catch_up_s:.1f} s; peak memory in MB: {memory};"
             f" ended by themselves: {exits or 'none'}"
         )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chaos.__main__ import run
+from chaos.__main__ import run, scheduled_faults
 from chaos.faults import schedule
 
 
@@ -16,7 +17,7 @@ from chaos.faults import schedule
 @pytest.mark.kafka
 @pytest.mark.timeout(900)
 def test_short_chaos_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    outcome = run(tmp_path, seed=7, faults=12, pause_s=0.5)
+    outcome = run(tmp_path, partial(scheduled_faults, 7, 12), pause_s=0.5)
     assert outcome.faults.total() == 12
     assert outcome.accepted > 100
     assert outcome.is_good, outcome
