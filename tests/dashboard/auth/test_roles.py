@@ -110,6 +110,7 @@ PAGE_NEEDS = {
     "/settings/webhooks/send-again": "admin",
     "/settings/webhooks/test": "admin",
     "/settings/dead-letters/{dead_letter_id}": "editor",
+    "/users/forget": "admin",
     "/settings/people": "admin",
     "/settings/people/change": "admin",
     "/settings/people/sign-out": "admin",
