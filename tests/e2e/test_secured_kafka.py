@@ -17,6 +17,9 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -124,6 +127,14 @@ class SecuredCluster:
         for created in admin.create_acls([grant.acl() for grant in grants]).values():
             created.result(30)
 
+    def break_topic(self, name: str) -> None:
+        """Let clients' clocks order a topic."""
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers, **self.client("root")})
+        entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
+        for changed in admin.incremental_alter_configs([resource]).values():
+            changed.result(30)
+
     def start(self) -> None:
         """Start the gateway and the stages, and return when each of them is ready."""
         arguments: Mapping[str, list[str]] = {
@@ -191,9 +202,12 @@ def test_pipeline_runs_with_the_documented_acls(cluster: SecuredCluster, monkeyp
     run_phospho("migrate", environment=cluster.environment("topics"))
     created = run_phospho("topics", "create", "--partitions", "1", environment=cluster.environment("topics"))
     assert "acme.phospho.raw-logs: created" in created
-    findings = list(check_kafka(load(KafkaSettings, cluster.environment("root"))))
-    assert [finding for finding in findings if finding.advice] == []
-    assert len(findings) == 1 + len(TOPICS)
+    before = {finding.subject: finding for finding in check_kafka(load(KafkaSettings, cluster.environment("root")))}
+    groups = {name: before.pop(name) for name in [name for name in before if name.startswith("consumer group ")]}
+    assert [finding for finding in before.values() if finding.advice] == []
+    assert len(before) == 2 + len(TOPICS) + 2
+    assert {finding.state for finding in groups.values()} == {"0 member(s), lag of 0 message(s)"}
+    assert "Start `phospho worker sink`" in groups["consumer group acme-phospho-sink"].advice
     cluster.start()
 
     by_http = phospho.Client(api_key=API_KEY, project_id=PROJECT_ID, base_url=cluster.base_url)
@@ -209,6 +223,24 @@ def test_pipeline_runs_with_the_documented_acls(cluster: SecuredCluster, monkeyp
 
     wait_until(lambda: cluster.stored_inputs() == ["By HTTP", "By Kafka"], "the tasks are not stored")
     wait_until(lambda: cluster.store.rows("SELECT count() AS n FROM analyses")[0]["n"] == 2, "no analyses are stored")
+
+    after = [finding.line for finding in check_kafka(load(KafkaSettings, cluster.environment("root")))]
+    assert [line for line in after if line.startswith("wrong")] == []
+    assert "ok    consumer group acme-phospho-sink: 1 member(s), lag of 0 message(s)" in after
+    assert any(line.startswith("ok    clock of Kafka: not ahead") for line in after)
+    cluster.break_topic("acme.phospho.tasks")
+    findings = check_kafka(load(KafkaSettings, cluster.environment("extraction")), "sink")
+    wrong = "\n".join(finding.line for finding in findings if finding.advice)
+    assert "rights in Kafka for sink: not allowed: " in wrong
+    assert "READ acme.phospho.analyses" in wrong
+    assert "consumer group acme-phospho-sink: can't be read" in wrong
+    findings = check_kafka(load(KafkaSettings, cluster.environment("root")))
+    assert [finding.line for finding in findings if finding.advice] == [
+        "wrong topic acme.phospho.tasks: message.timestamp.type is CreateTime. Set it to LogAppendTime"
+    ]
+    unknown_user = cluster.environment("root") | {"PHOSPHO_KAFKA_SASL_USERNAME": "nobody"}
+    [refused] = check_kafka(load(KafkaSettings, unknown_user))
+    assert refused.state == "the sign-in is refused"
 
     with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
         _produce(cluster, "gateway", "acme.phospho.tasks")

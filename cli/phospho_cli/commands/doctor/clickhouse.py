@@ -65,6 +65,8 @@ def _connection_advice(error: StoreError) -> str:
         return "Correct the user and the password in PHOSPHO_CLICKHOUSE"
     if code == _UNKNOWN_DATABASE:
         return "Correct the database in PHOSPHO_CLICKHOUSE, or run `phospho migrate`"
+    if code == _ACCESS_DENIED:
+        return "GRANT this user what docs/deployment.md lists"
     return "Check host and port in PHOSPHO_CLICKHOUSE, TLS in PHOSPHO_CLICKHOUSE_*, and whether the server runs"
 
 

@@ -19,6 +19,10 @@ _TIMEOUT_S = 10.0
 _CONNECT_TIMEOUT_S = 3.0
 _MAX_CLOCK_SKEW_MS = 1_000
 _FEWEST_REPLICAS = 2
+_ELECTION_PAUSE_S = 0.3
+_ELECTING = frozenset(
+    {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+)
 
 
 def check_kafka(settings: KafkaSettings, process: str = ALL_PROCESSES) -> Iterator[Finding]:
@@ -144,30 +148,42 @@ def _other_process(process: str) -> str:
 def _group_finding(admin: AdminClient, settings: KafkaSettings, stage: str, partitions: dict[Topic, int]) -> Finding:
     """Return the members of a stage's group and its lag: messages after the last commit."""
     name = settings.group(stage)
-    subject = f"consumer group {name}"
     topics = [
         TopicPartition(settings.topic(topic), number)
         for topic in RIGHTS[stage].reads
         for number in range(partitions.get(topic, 0))
     ]
     try:
-        [described] = admin.describe_consumer_groups([name], request_timeout=_TIMEOUT_S).values()
-        members = len(described.result(_TIMEOUT_S).members)
-        [listed] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)]).values()
-        committed = {
-            (entry.topic, entry.partition): entry.offset for entry in listed.result(_TIMEOUT_S).topic_partitions
-        }
-        ends = _offsets(admin, topics, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        starts = _offsets(admin, topics, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        members, lag = _members_and_lag(admin, name, topics)
     except KafkaException as error:
-        return Finding(subject, f"can't be read ({error.args[0].name()})", "Allow READ of the group and its topics")
-    lag = sum(
-        end.offset - max(committed.get(place, 0), starts[place].offset)
-        for place, end in ends.items()
-        if end.offset > max(committed.get(place, 0), starts[place].offset)
-    )
+        advice = "Allow READ of the group and its topics"
+        return Finding(f"consumer group {name}", f"can't be read ({error.args[0].name()})", advice)
     state = f"{members} member(s), lag of {lag} message(s)"
-    return Finding(subject, state, "" if members else f"Start `phospho worker {stage}`: nobody reads for it")
+    advice = "" if members else f"Start `phospho worker {stage}`: nobody reads for it"
+    return Finding(f"consumer group {name}", state, advice)
+
+
+def _members_and_lag(admin: AdminClient, group: str, topics: list[TopicPartition]) -> tuple[int, int]:
+    """Return both, asked again while the brokers elect the group's coordinator."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            [described] = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S).values()
+            members = len(described.result(_TIMEOUT_S).members)
+            return members, _lag(admin, group, topics)
+        except KafkaException as error:
+            if error.args[0].code() not in _ELECTING or time.monotonic() > deadline:
+                raise
+        time.sleep(_ELECTION_PAUSE_S)
+
+
+def _lag(admin: AdminClient, group: str, topics: list[TopicPartition]) -> int:
+    [listed] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+    committed = {(entry.topic, entry.partition): entry.offset for entry in listed.result(_TIMEOUT_S).topic_partitions}
+    ends = _offsets(admin, topics, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    starts = _offsets(admin, topics, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    # A group without a commit begins at the first message that the topic still holds.
+    return sum(max(0, end.offset - max(committed.get(key, 0), starts[key].offset)) for key, end in ends.items())
 
 
 def _offsets(admin: AdminClient, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], Any]:
