@@ -1,5 +1,6 @@
 """The Helm chart: valid manifests for each example, and in step with the compose file, the topics and the alerts."""
 
+import math
 import subprocess
 import sys
 from functools import cache
@@ -33,7 +34,11 @@ def template(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @cache
 def manifests(example: Path) -> list[Manifest]:
-    done = template("--values", str(example))
+    return manifests_of("--values", str(example))
+
+
+def manifests_of(*arguments: str) -> list[Manifest]:
+    done = template(*arguments)
     assert done.returncode == 0, done.stderr
     return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
 
@@ -112,6 +117,35 @@ def test_replicas_follow_the_lag_of_each_topic_that_a_group_reads() -> None:
         assert {trigger["consumerGroup"] for trigger in triggers} == {"acme-" + table[stage][5].strip(" `")}
         assert manifest["spec"]["maxReplicaCount"] <= max(topic.partitions for topic in TOPICS)
         assert "replicas" not in of_kind(example("production"), "Deployment")[name]["spec"]
+
+
+def replicas_by_keda(manifest: Manifest, lag: dict[str, int]) -> int:
+    """Return the replicas that KEDA and the HPA come to for the lag of each topic, in messages."""
+    partitions = {topic.name: topic.partitions for topic in TOPICS}
+    desired = [0]
+    for trigger in manifest["spec"]["triggers"]:
+        metadata, topic = trigger["metadata"], trigger["metadata"]["topic"].removeprefix("acme.")
+        assert trigger["type"] in {"kafka", "apache-kafka"}
+        wanted = math.ceil(lag.get(topic, 0) / int(metadata["lagThreshold"]))
+        # More consumers than partitions would be idle.
+        limit = math.inf if metadata.get("allowIdleConsumers") == "true" else partitions[topic]
+        desired.append(int(min(wanted, limit)))
+    return min(max(*desired, manifest["spec"]["minReplicaCount"]), manifest["spec"]["maxReplicaCount"])
+
+
+def test_replicas_of_a_lag_are_those_of_the_docs() -> None:
+    """What KEDA computes, over the rendered manifests: no cluster is in the tests."""
+    values = "keda.enabled=true,kafka.bootstrapServers=kafka:9092,image.repository=phospho"
+    sink = of_kind(manifests_of("--set", values), "ScaledObject")["release-phospho-sink"]
+    document = (TOP / "docs" / "kubernetes.md").read_text("utf-8")
+    table = document.partition("| lag | replicas |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert len(rows) == 3
+    for lags, replicas in rows:
+        for lag in lags.replace(",", "").split(" to "):
+            assert replicas_by_keda(sink, {"phospho.tasks": int(lag)}) == int(replicas.split()[0])
+    assert replicas_by_keda(sink, {"phospho.tasks": 6_000, "phospho.analyses": 12_000}) == 3
+    assert replicas_by_keda(sink, {"phospho.receipts": 1_000_000}) == 2
 
 
 def test_rules_and_jobs_are_those_of_prometheus() -> None:
