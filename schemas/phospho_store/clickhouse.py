@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from pydantic import FilePath
+from pydantic import Field, FilePath
 
 from phospho_schemas.settings import HttpUrl, setting
+from phospho_store.cluster import CLUSTER_SETTINGS, Cluster
 from phospho_store.store import DATABASE, DEFAULT_POOL_SIZE, Store
 
 _CONNECT_TIMEOUT_S = 5
@@ -47,6 +48,12 @@ class ClickHouseSettings:
         is_secret=True,
     )
 
+    cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = setting(
+        "",
+        "Name of the ClickHouse cluster (`system.clusters`) over which the tables are sharded and replicated.",
+        variable="PHOSPHO_CLICKHOUSE_CLUSTER",
+    )
+
     @property
     def database(self) -> str:
         """The database of every table and view."""
@@ -68,6 +75,8 @@ class ClickHouseSettings:
         options |= {name: str(path) for name, path in files.items() if path is not None}
         if self.client_cert is not None:
             options["tls_mode"] = "strict" if url.password else "mutual"
+        if self.cluster:
+            options["settings"] = dict(CLUSTER_SETTINGS)
         if self.proxy:
             options[f"{url.scheme}_proxy"] = self.proxy
         return options
@@ -85,4 +94,4 @@ def remote(server: ClickHouseSettings | str, size: int = DEFAULT_POOL_SIZE, answ
     def connect(database: str | None) -> Client:
         return clickhouse_connect.get_client(**options, database=database)
 
-    return Store(connect, size, settings.database)
+    return Store(connect, size, settings.database, Cluster(settings.cluster) if settings.cluster else None)

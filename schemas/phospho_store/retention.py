@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from phospho_schemas.messages import Project
 from phospho_schemas.times import utc_now
 from phospho_store.errors import StoreError
+from phospho_store.forgetting.deletion import pages
 from phospho_store.ledger.deletions import record_deletions
 from phospho_store.registry.registry import Registry
 from phospho_store.rollups.rollups import Hour, Rollups
@@ -99,7 +101,7 @@ SELECT $identity FROM $table FINAL
 WHERE project_id = {project:String} AND $time < {cutoff:DateTime64(3, 'UTC')}
 ORDER BY $time LIMIT $limit
 """
-_DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $identity IN ($expired)"
+_DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $condition"
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,26 @@ class _Expiring:
         # A delete looks into every part, also where it finds nothing: count first.
         identities = int(self.store.rows(f"SELECT count() AS identities FROM ({expired})", parameters)[0]["identities"])
         if identities:
-            record_deletions(self.store, table, f"{identity} IN ({expired})", parameters)
-            self.store.command(compose(_DELETE, table=table, identity=identity, expired=expired), parameters)
+            for condition, further in self._conditions(identity, expired, parameters):
+                record_deletions(self.store, table, condition, {**parameters, **further})
+                self.store.command(compose(_DELETE, table=table, condition=condition), {**parameters, **further})
             yield Deleted(self.project.project_id, table, identities)
+
+    def _conditions(
+        self, identity: str, expired: str, parameters: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """
+        Yield the conditions of the deletes, with their parameters.
+
+        The shards of a cluster delete one by one, and each would ask for what has expired when the others have begun:
+        there, the ids are read once.
+        """
+        if self.store.cluster is None:
+            yield f"{identity} IN ({expired})", {}
+            return
+        rows = self.store.rows(f"SELECT toString(tuple(*)) AS id FROM ({expired})", parameters)
+        for ids in pages(row["id"] for row in rows):
+            yield f"toString(tuple({identity})) IN {{ids:Array(String)}}", {"ids": list(ids)}
 
 
 def _cutoff(retention_days: int, now: datetime) -> str:

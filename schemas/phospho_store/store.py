@@ -20,6 +20,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.exceptions import StreamFailureError as StreamFailure
 from pydantic import BaseModel
 
+from phospho_store.cluster import Cluster
 from phospho_store.errors import StatementRefused, StoreUnavailable
 
 DATABASE = "phospho"
@@ -73,10 +74,15 @@ class Store:
     """
 
     def __init__(
-        self, connect: Callable[[str | None], Client], size: int = DEFAULT_POOL_SIZE, database: str | None = DATABASE
+        self,
+        connect: Callable[[str | None], Client],
+        size: int = DEFAULT_POOL_SIZE,
+        database: str | None = DATABASE,
+        cluster: Cluster | None = None,
     ) -> None:
         """`connect` returns a connection that uses a database; None is the user's own."""
         self.database = database or ""
+        self.cluster = cluster
         self._connect = connect
         self._siblings: list[Store] = []
         self._writes = _Writes()
@@ -137,9 +143,10 @@ class Store:
                     yield chunk
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run one statement that returns nothing, such as DDL."""
+        """Run one statement that returns nothing, such as DDL. On a cluster, DDL and deletes reach every server."""
         with self._writes.counted(), self._connection() as client:
-            client.command(sql, parameters=dict(parameters or {}))
+            for statement in self.cluster.statements(sql) if self.cluster else (sql,):
+                client.command(statement, parameters=dict(parameters or {}))
 
     def insert(self, table: str, lines: bytes, token: str = "") -> None:
         """
@@ -153,6 +160,11 @@ class Store:
             settings["insert_deduplication_token"] = token
         with self._writes.counted(table), self._connection() as client:
             client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
+
+    @property
+    def parts(self) -> str:
+        """The source of a query for the parts of every table, on every server: `system.parts` or its like."""
+        return self.cluster.parts if self.cluster else "system.parts"
 
     def writes(self, tables: Iterable[str]) -> int:
         """
@@ -171,6 +183,7 @@ class Store:
             if error.code != _UNKNOWN_DATABASE:
                 raise
         statement = f"CREATE DATABASE IF NOT EXISTS {quote_identifier(self.database)}"
+        statement += f" ON CLUSTER '{self.cluster.name}'" if self.cluster else ""
         with closing(Store(self._connect, 1, None)) as without_database:
             try:
                 without_database.command(statement)
@@ -185,7 +198,7 @@ class Store:
 
     def sibling(self, size: int) -> Store:
         """Return a store of the same server with `size` connections of its own, which closes with this one."""
-        sibling = Store(self._connect, size, self.database)
+        sibling = Store(self._connect, size, self.database, self.cluster)
         sibling._writes = self._writes
         self._siblings.append(sibling)
         return sibling

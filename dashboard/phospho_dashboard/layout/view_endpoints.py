@@ -24,11 +24,12 @@ from phospho_dashboard.web.rendering import page_response, path_of
 from phospho_dashboard.web.routes import twin_route, with_error_pages
 from phospho_dashboard.web.transfer import STATE_HEADER, has_state
 from phospho_dashboard.web.urls import is_twin_request, item_path, twin_url, without_twin_ending
+from phospho_store.sql import compose
 from phospho_web.responses import json_response, with_json_errors
 
 # Each insert, mutation and merge changes it; of all projects, but it costs one small query.
 _STORED = """
-SELECT groupBitXor(sipHash64(table, name)) AS state FROM system.parts WHERE database = currentDatabase() AND active
+SELECT groupBitXor(sipHash64(table, name)) AS state FROM $parts WHERE database = currentDatabase() AND active
 """
 _FACETS_TTL_S = 15.0
 # Facets are read from the whole project.
@@ -124,7 +125,8 @@ class ViewEndpoints:
 
     def _state(self, request: Request, visitor: Visitor) -> str:
         """Return a digest of all that a page is made of: the store, the request, the visitor and the minute."""
-        [stored] = self._services.store.rows(_STORED, {})
+        store = self._services.store
+        [stored] = store.rows(compose(_STORED, parts=store.parts), {})
         minute = time.time_ns() // 60_000_000_000
         parts = (self._started, stored["state"], path_of(request), request.cookies.get(ZONE_COOKIE, ""), minute)
         person = (visitor.name, visitor.role, visitor.form_token)

@@ -82,6 +82,8 @@ def test_doctor_names_a_refused_sign_in_and_missing_grants(clickhouse: ClickHous
     [finding] = check_clickhouse(ClickHouseSettings(wrong_password))
     assert finding.advice == "Correct the user and the password in PHOSPHO_CLICKHOUSE"
 
+    missing = [*check_clickhouse(ClickHouseSettings(clickhouse.url, cluster="missing"))][-1]
+    assert missing.line.startswith("wrong cluster missing of ClickHouse: not in system.clusters. Correct PHOSPHO_")
     [denied] = check_clickhouse(ClickHouseSettings(clickhouse.reader_url), "sink")
     assert denied.advice == "GRANT this user what docs/deployment.md lists"
 

@@ -31,6 +31,10 @@ _STUCK_MUTATIONS = """
 SELECT table, latest_fail_reason AS reason FROM system.mutations
 WHERE database = currentDatabase() AND NOT is_done AND latest_fail_reason != '' ORDER BY create_time LIMIT 1
 """
+_SHARDS = """
+SELECT uniqExact(shard_num) AS shards, count() AS replicas, min(internal_replication) AS is_internal
+FROM system.clusters WHERE cluster = {cluster:String}
+"""
 
 
 def check_clickhouse(settings: ClickHouseSettings, process: str = ALL_PROCESSES) -> Iterator[Finding]:
@@ -52,6 +56,8 @@ def check_clickhouse(settings: ClickHouseSettings, process: str = ALL_PROCESSES)
             ("disk of ClickHouse", _disk_finding),
             ("memory of ClickHouse", _memory_finding),
         )
+        if settings.cluster:
+            checks = (*checks, (f"cluster {settings.cluster} of ClickHouse", _cluster_finding))
         for subject, check in checks:
             try:
                 yield check(store)
@@ -147,3 +153,15 @@ def _memory_finding(store: Store) -> Finding:
     free_bytes = int(rows[0]["bytes"])
     advice = "Give the server more memory, or let less run beside it" if free_bytes < _MIN_FREE_MEMORY_BYTES else ""
     return Finding(subject, f"{free_bytes / 1e6:,.0f} MB free", advice)
+
+
+def _cluster_finding(store: Store) -> Finding:
+    """Return the shards of the cluster; it must leave replication to the tables, or each insert is stored twice."""
+    name = store.cluster.name if store.cluster else ""
+    subject = f"cluster {name} of ClickHouse"
+    [row] = store.rows(_SHARDS, {"cluster": name})
+    if not row["shards"]:
+        return Finding(subject, "not in system.clusters", "Correct PHOSPHO_CLICKHOUSE_CLUSTER, or define the cluster")
+    state = f"{row['shards']} shard(s), {row['replicas']} replica(s)"
+    advice = "" if row["is_internal"] else "Set internal_replication to true on each of its shards"
+    return Finding(subject, state, advice)

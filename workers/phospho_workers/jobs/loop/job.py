@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from phospho_store.errors import StoreUnavailable
+from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
 
@@ -37,7 +38,7 @@ _MAX_AGE_S = 1.0
 # A part of a table never changes, and its name is never used twice. A merge makes another name as well: that costs a
 # job one step without work. ClickHouse answers from memory.
 _STATES = """
-SELECT toString(table) AS table, groupBitXor(sipHash64(name)) AS state FROM system.parts
+SELECT toString(table) AS table, groupBitXor(sipHash64(name)) AS state FROM $parts
 WHERE database = currentDatabase() AND active GROUP BY table
 """
 
@@ -161,6 +162,8 @@ class TableChanges:
         with self._lock:
             now_s = self._clock()
             if now_s - self._read_at_s >= _MAX_AGE_S:
-                self._states = {row["table"]: row["state"] for row in self._store.rows(_STATES)}
+                self._states = {
+                    row["table"]: row["state"] for row in self._store.rows(compose(_STATES, parts=self._store.parts))
+                }
                 self._read_at_s = now_s
             return tuple(self._states.get(table, 0) for table in tables)
