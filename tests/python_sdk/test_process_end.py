@@ -150,6 +150,16 @@ def test_idle_thread_ends_and_the_next_log_starts_another(server: Any, monkeypat
     assert client.stats().sent == 3
 
 
+def test_locks_are_those_of_gevent_after_it_has_patched_threading(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = phospho.Client(base_url=server.url, api_key="k", tick=0)
+    # As `gevent.monkey` does, in a worker of gunicorn that has loaded the app before.
+    monkeypatch.setattr(threading, "_CRLock", None)
+    client.log(input="a")
+
+    assert client.flush().is_complete
+    assert client._pipeline.queue.lock_kind is threading._PyRLock
+
+
 @pytest.mark.parametrize("is_streaming", [False, True])
 def test_client_dropped_while_idle_closes_its_transport(monkeypatch: pytest.MonkeyPatch, is_streaming: bool) -> None:
     monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)

@@ -78,7 +78,7 @@ class LogQueue:
     def __init__(self, limits: Limits = DEFAULT_LIMITS, clock: Callable[[], float] = time.monotonic) -> None:
         self.events: dict[str, Event] = {}
         self.limits = limits
-        self.changed = threading.Condition(threading.RLock())
+        self.renew_lock()
         self._in_flight: dict[str, Event] = {}
         self._clock = clock
         self._held_bytes = 0
@@ -88,6 +88,12 @@ class LogQueue:
         self._flushes_begun = 0
         self._is_closed = False
         self._is_abandoned = False
+
+    def renew_lock(self) -> None:
+        """Make the lock anew, of the kind that `threading` has now. Nobody may wait for the old one."""
+        lock = threading.RLock()
+        self.lock_kind = type(lock)
+        self.changed = threading.Condition(lock)
 
     def __len__(self) -> int:
         """Return the number of events held, in flight included."""

@@ -58,6 +58,11 @@ class Sender:
 
     def start(self) -> bool:
         """Start the thread if there is none. Return False if the process is too near its end to start one."""
+        if self._queue.lock_kind is not type(threading.RLock()):
+            # gevent has patched `threading` since, as gunicorn's workers do after a fork. To its greenlets, which are
+            # one thread, the old lock is no lock.
+            self._queue.renew_lock()
+            self._lock = threading.RLock()
         with self._queue.changed, self._lock:
             if not self.is_running:
                 thread = threading.Thread(target=self._run, name="phospho-sender", daemon=True)
