@@ -82,6 +82,37 @@ test("asResponse leaves the body to the app, and logs what the app reads of it",
   assert.equal(unread.bodyUsed, false);
 });
 
+for (const [name, read] of Object.entries({
+  body: async ({ body }) => {
+    for await (const _ of body);
+  },
+  "a response that passes it on": ({ body }) => new Response(body).text(),
+  pipeThrough: async ({ body }) => {
+    for await (const _ of body.pipeThrough(new TextDecoderStream()));
+  },
+  clone: (response) =>
+    response
+      .clone()
+      .json()
+      .catch(() => {}),
+  arrayBuffer: (response) => response.arrayBuffer(),
+})) {
+  test(`asResponse logs a body that the app reads by ${name}`, async () => {
+    await read(await create(ask()).asResponse());
+    await read(await create(ask({ stream: true })).asResponse());
+
+    assert.deepEqual(await outputs(), ["Hello!", "Hello!"]);
+  });
+}
+
+test("runTools is logged with its last answer", async () => {
+  const tools = phospho.wrap((body) => client.chat.completions.runTools(body));
+  await tools(ask({ tools: [] })).finalContent();
+  await tools(ask({ tools: [], stream: true })).finalContent();
+
+  assert.deepEqual(await outputs(), ["Hello!", "Hello!"]);
+});
+
 test("withResponse logs its answer once, and a promise that is awaited twice too", async () => {
   const { data, response } = await create(ask()).withResponse();
   const promise = create(ask());

@@ -237,3 +237,19 @@ test("an error that the app throws into a generator is the task's error", async 
   const [event] = await logs();
   assert.deepEqual([event.output, event.error], ["Hel", "Error: no"]);
 });
+
+for (const [name, pipe] of Object.entries({
+  pipeThrough: (stream) => taken(stream.pipeThrough(new TextDecoderStream())),
+  pipeTo: (stream) => stream.pipeTo(new WritableStream()),
+})) {
+  test(`a web stream is logged that the app passes on by ${name}`, async () => {
+    const stream = webStream([new TextEncoder().encode("Hel"), new TextEncoder().encode("lo!")]);
+    phospho.log({ input: "q", output: stream, stream: true });
+    await pipe(stream);
+
+    assert.deepEqual(
+      (await logs()).map(({ output }) => output),
+      ["Hello!"],
+    );
+  });
+}

@@ -24,6 +24,7 @@ export function isStream(value: unknown): value is object {
     (hasMethod(value, "next") ||
       hasMethod(value, Symbol.asyncIterator) ||
       isReadableStream(value) ||
+      isHelper(value) ||
       isAiSdkResult(value))
   );
 }
@@ -63,7 +64,8 @@ function watchMethods(target: Watched, log: StreamLog): boolean {
     isWatched = (hasMethod(target, name) && watchIteratorsOf(target, name, log)) || isWatched;
   }
   if (!isReadableStream(target)) return isWatched;
-  return (watchIteratorsOf(target, "getReader", log) && watchBranches(target, log)) || isWatched;
+  const isRead = watchIteratorsOf(target, "getReader", log) && watchBranches(target, log);
+  return (isRead && watchPipes(target, log)) || isWatched;
 }
 
 /** Watch the iterators or readers that a method of *target* returns. */
@@ -91,6 +93,26 @@ function watchBranches(target: Watched, log: StreamLog): boolean {
     }
     return branches;
   });
+}
+
+/** Watch what goes through the pipes of a web stream, which use none of its other methods. */
+function watchPipes(target: Watched, log: StreamLog): boolean {
+  if (typeof TransformStream === "undefined") return true;
+  const original = target.pipeThrough as Method;
+  return ["pipeThrough", "pipeTo"].every((name) =>
+    replace(target, name, (...args) => {
+      const spy: TransformStream<unknown, unknown> = new TransformStream({
+        transform(chunk, controller) {
+          log.add(chunk, spy);
+          controller.enqueue(chunk);
+        },
+        flush: () => log.finish(),
+      });
+      const watched = original.call(target, spy) as unknown as Record<string, Method>;
+      STREAM_OF.set(watched, target);
+      return watched[name]?.(...args);
+    }),
+  );
 }
 
 /** Return whether *value* is the result of the AI SDK's `streamText`, whose streams are branches of one. */
@@ -122,17 +144,20 @@ function watchAiSdkResult(target: Watched, log: StreamLog): boolean {
 
 // Events of the stream helpers of OpenAI (chat, Responses and assistants) and Anthropic, each with a chunk.
 const CHUNK_EVENTS = ["chunk", "event", "streamEvent"];
+// The event of OpenAI's `runTools` without a stream, with the whole answer.
+const ANSWER_EVENTS = ["finalChatCompletion"];
 
-/** Return whether *value* is a stream helper, which reads its stream by itself and emits events. */
+/** Return whether *value* is a helper, which reads its stream or calls its tools by itself, and emits events. */
 function isHelper(value: object): boolean {
-  return ["on", "emitted", "done", Symbol.asyncIterator].every((name) => hasMethod(value, name));
+  return ["on", "emitted", "done"].every((name) => hasMethod(value, name));
 }
 
 /** Add the chunks that a helper emits, whether the app iterates, listens, or only awaits the final answer. */
 function watchHelper(target: Watched, log: StreamLog): boolean {
   const on = target.on as Method;
   try {
-    for (const name of CHUNK_EVENTS) on.call(target, name, (chunk: unknown) => log.add(chunk, target));
+    const events = hasMethod(target, Symbol.asyncIterator) ? CHUNK_EVENTS : ANSWER_EVENTS;
+    for (const name of events) on.call(target, name, (chunk: unknown) => log.add(chunk, target));
     // A listener of "error" would keep an error from an app that has none.
     on.call(target, "end", () =>
       log.finish(target.errored === true && !target.aborted ? "the stream broke" : undefined),

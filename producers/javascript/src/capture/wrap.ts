@@ -5,8 +5,8 @@ import { tagOf } from "../content/json.js";
 import { LoggedValue } from "../content/logged-value.js";
 import type { LogCall } from "../content/task-content.js";
 import { monotonicMs } from "../runtime.js";
-import type { Stop } from "./stream-log.js";
-import { isIterable, isPromiseLike, isStream } from "./streams.js";
+import { type ChunkReceiver, type Stop, StreamLog } from "./stream-log.js";
+import { isIterable, isPromiseLike, isStream, watch } from "./streams.js";
 import type { TaskLog } from "./task-log.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: any function may be wrapped
@@ -20,6 +20,9 @@ export interface WrapOptions extends LogOptions {
   // biome-ignore lint/suspicious/noExplicitAny: the app knows the values of its stream
   stop?: ((chunk: any) => boolean) | undefined;
 }
+
+// A larger body is left out, as a larger answer is.
+const MAX_BODY_BYTES = 10_000_000;
 
 // Keys in the argument of a wrapped function that are passed on to `log`.
 const SHARED_KEYS = [
@@ -159,8 +162,10 @@ function isPlainPromise(value: PromiseLike<unknown>): boolean {
   return tagOf(value) === "Promise" && Function.prototype.toString.call(value.then).includes("[native code]");
 }
 
-/** Log the body of a response when the app reads it, as JSON or as text. */
+/** Log the body of a response when the app has read it: as JSON, as text, or as a stream of bytes. */
 function watchBody(response: object, log: (body: unknown) => void): void {
+  const { body } = response as Partial<Response>;
+  if (body) watch(body, new StreamLog(new BodyReader(log)));
   for (const name of ["json", "text"]) {
     after(response, name, (body) => {
       const logged = (value: unknown) =>
@@ -168,6 +173,36 @@ function watchBody(response: object, log: (body: unknown) => void): void {
       (body as PromiseLike<unknown>).then(logged, () => {});
     });
   }
+}
+
+/** Collects the bytes of a body, which may be one document in many chunks. */
+class BodyReader implements ChunkReceiver {
+  readonly #log: (body: unknown) => void;
+  readonly #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(log: (body: unknown) => void) {
+    this.#log = log;
+  }
+
+  addChunk(chunk: unknown): void {
+    if (!(chunk instanceof Uint8Array) || this.#bytes > MAX_BODY_BYTES) return;
+    this.#parts.push(chunk.slice()); // the app may pass the bytes on, and lose them
+    this.#bytes += chunk.length;
+  }
+
+  finish(): void {
+    if (this.#bytes === 0 || this.#bytes > MAX_BODY_BYTES) return;
+    const body = new Uint8Array(this.#bytes);
+    let position = 0;
+    for (const part of this.#parts) {
+      body.set(part, position);
+      position += part.length;
+    }
+    this.#log(body);
+  }
+
+  countError(): void {} // only `stop` fails, and there is none
 }
 
 /** Call *note* with each result of a method of *target*. Leave an object alone that cannot be changed. */
