@@ -13,6 +13,7 @@ from phospho_schemas.settings import setting
 
 _MB = 1_000_000
 _RATE = re.compile(r"([1-9]\d{0,8})/(second|minute|hour|day)")
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/*\s]+")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -31,6 +32,15 @@ def parsed_rate(text: str) -> Rate | None:
     if match is None:
         raise ValueError(f"{text!r} is no rate")
     return Rate(int(match[1]), _SECONDS[match[2]])
+
+
+def _checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Return origins as browsers write them: in lower case, without a slash at the end."""
+    normal = tuple(origin.lower().rstrip("/") for origin in origins)
+    for origin in normal:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"write an origin such as https://app.example.com, without a path, or *; not {origin}")
+    return normal
 
 
 def _checked_rate(text: str) -> str:
@@ -72,7 +82,9 @@ class GatewaySettings:
     rate_limit: Annotated[str, AfterValidator(_checked_rate)] = setting(
         "", "Requests of one key in one process, such as 100/second; above it: 429."
     )
-    cors_origins: tuple[str, ...] = setting((), "Origins whose pages may call this API, with commas between.")
+    cors_origins: Annotated[tuple[str, ...], AfterValidator(_checked_origins)] = setting(
+        (), "Origins whose pages may call this API, with commas between; `*` for all."
+    )
     allow_flag_without_key: bool = setting(
         False, "Take POST /v2/tasks/{id}/flag without a key, as phosphojs sends it; anybody may then flag any task."
     )

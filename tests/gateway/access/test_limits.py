@@ -205,7 +205,7 @@ class TestSettings:
             GatewaySettings,
             {
                 "PHOSPHO_GATEWAY_RATE_LIMIT": "100/second",
-                "PHOSPHO_GATEWAY_CORS_ORIGINS": "https://a.example, https://b.example",
+                "PHOSPHO_GATEWAY_CORS_ORIGINS": "https://A.example/, https://b.example:8443",
                 "PHOSPHO_GATEWAY_ALLOW_FLAG_WITHOUT_KEY": "true",
                 "PHOSPHO_GATEWAY_MAX_EVENTS": "7",
                 "PATH": "/bin",
@@ -213,7 +213,7 @@ class TestSettings:
         )
         assert settings == GatewaySettings(
             rate_limit="100/second",
-            cors_origins=("https://a.example", "https://b.example"),
+            cors_origins=("https://a.example", "https://b.example:8443"),
             allow_flag_without_key=True,
             max_events=7,
         )
@@ -223,6 +223,7 @@ class TestSettings:
         [
             ("MAX_EVENTS", "many", "PHOSPHO_GATEWAY_MAX_EVENTS='many' can't be used: it must be a valid integer."),
             ("RATE_LIMIT", "fast", "PHOSPHO_GATEWAY_RATE_LIMIT='fast' can't be used: write a rate such as 100/second"),
+            ("CORS_ORIGINS", "https://*.example", "can't be used: write an origin such as https://app.example.com"),
             (
                 "RATE_LIMT",
                 "1/second",
