@@ -99,6 +99,13 @@ def test_integers_may_be_numbers_or_digits() -> None:
     assert (first.attributes, first.latency_ms) == ({"a": 42, "b": 42}, 100.0)
 
 
+@pytest.mark.parametrize("code", [2, "2", "STATUS_CODE_ERROR"])
+def test_the_status_of_an_error_may_be_a_number_or_its_name(code: Any) -> None:
+    first, second = decoded_json(one_json_span(status={"code": code})).spans
+
+    assert (first.is_error, second.is_error) == (True, False)
+
+
 def damaged(change: Callable[[Any], None]) -> bytes:
     """Return an export of a span that was changed, and a good one."""
     export = request(chat(1), chat(2))

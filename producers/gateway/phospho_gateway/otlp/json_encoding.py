@@ -26,7 +26,8 @@ from phospho_gateway.otlp.spans import (
     checked_id,
 )
 
-_STATUS_CODE_ERROR = 2
+# Protobuf's own JSON writes the name of an enum, and OTLP wants its number.
+_ERROR_CODES = (2, "2", "STATUS_CODE_ERROR")
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 # As deep as the decoder of the binary encoding goes: 100 messages, of which a value takes two a level.
 _MAX_LEVELS = 50
@@ -97,7 +98,7 @@ def _span(value: Any, origin: Origin) -> Span:
         end_ns=_time_ns(span, "endTimeUnixNano"),
         attributes=_attributes(span),
         events=[SpanEvent(_text(event, "name"), _attributes(event)) for event in events],
-        is_error=status.get("code") == _STATUS_CODE_ERROR,
+        is_error=status.get("code") in _ERROR_CODES,
         status_message=_text(status, "message"),
         origin=origin,
     )
