@@ -49,6 +49,11 @@ def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     type=click.Choice([OWN_FORMAT, *FORMATS]),
     help="Whose export the file is [default: judged by its first record].",
 )
+@click.option(
+    "--date-format",
+    metavar="FORMAT",
+    help="Form of created_at, as strptime has it, such as '%d/%m/%Y %H:%M'. Without a zone the time is in UTC.",
+)
 @click.option("--batch-size", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Events a request.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests at a time.")
 @click.option(
@@ -61,6 +66,7 @@ def import_file(
     file: Path,
     mapping: dict[str, str],
     format_name: str | None,
+    date_format: str | None,
     batch_size: int,
     concurrency: int,
     max_errors: int,
@@ -74,7 +80,8 @@ def import_file(
     metadata. --mapping takes keys of other names.
 
     Exports of Langfuse (traces or observations: each generation is a task), of LangSmith (runs: each root run is a
-    task) and flattened tasks of upstream phospho are recognised by their keys.
+    task) and flattened tasks of upstream phospho are recognised by their keys. So are chats: of a record with
+    messages that have a role and content, each question with its answer is a task.
 
     It is safe to run twice, and to run again after an interruption: a line without a task_id gets one that is
     derived from the line, and a task logged again is the same task. Lines that can't be logged are reported, the
@@ -84,10 +91,11 @@ def import_file(
     Examples:
       phospho import logs.jsonl.gz
       phospho import chats.csv --mapping input=question --mapping output=answer
+      phospho import chats.csv --date-format '%d/%m/%Y %H:%M'
       phospho import langfuse-export.json --dry-run
     """
     counts = LineCounts()
-    log_file = LogFile(file, mapping, format_name)
+    log_file = LogFile(file, mapping, format_name, date_format)
     if not dry_run:
         # A wrong address fails at once; a server that goes away later is waited for.
         client.check_reachable()

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import zlib
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,22 +21,16 @@ from phospho_cli.importing.formats.values import unpacked
 from phospho_cli.importing.mappings import without_input
 from phospho_cli.importing.record_file import RecordFile
 from phospho_cli.importing.records import BadLine, Record
+from phospho_cli.importing.task_times import TIME_FIELDS, BadTime, TaskTimes
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.times import is_plausible, parsed_time, unix_s, utc_now
+from phospho_schemas.times import utc_now
 
 OWN_FORMAT = "phospho"
 _MAX_TIME_S = 2**48 / 1000
-# Numbers in this range are milliseconds: 1973 to 2286. As seconds they are beyond the calendar of ClickHouse.
-_IN_MS = 1e11
-_MAX_MS = 1e13
 # A double counts in ones up to here.
 _EXACT_BELOW = 2**53
-_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TIMES = ("client_created_at", "created_at")
-_TIME_ADVICE = (
-    "give ISO 8601, such as 2026-03-03T10:30:00Z, or Unix seconds; in a spreadsheet, format the column as"
-    " yyyy-mm-dd hh:mm:ss"
-)
+# Tells the id of a session from those of its tasks, which derive from the same record.
+_SESSION_MARK = b"#session"
 _NUMBERS = frozenset({"tokens_in", "tokens_out", "latency_ms"})
 _COLUMNS = frozenset(
     {
@@ -94,15 +86,22 @@ class LogFile:
     A file of logs. Iterating reads it once, from the start, and raises `BrokenFile` where it is cut off or damaged.
 
     `mapping` names the file's own keys: `{"input": "question"}` takes `question` for `input`. `format_name` is one of
-    FORMATS, `phospho`, or None to judge by the first record; with a mapping it is phospho's.
+    FORMATS, `phospho`, or None to judge by the first record; with a mapping it is phospho's. `date_format` is
+    strptime's, for times that are in no standard form.
     """
 
-    def __init__(self, path: Path, mapping: Mapping[str, str] | None = None, format_name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        mapping: Mapping[str, str] | None = None,
+        format_name: str | None = None,
+        date_format: str | None = None,
+    ) -> None:
         self.records = RecordFile(path)
         self._mapping = dict(mapping or {})
         self.format_name = OWN_FORMAT if self._mapping else format_name
         self._occurrences = Occurrences()
-        self._begun_ms = round(utc_now().timestamp() * 1000)
+        self._times = TaskTimes(round(utc_now().timestamp() * 1000), date_format)
         self.without_time = 0
         """Events so far that got the file's modification time."""
 
@@ -114,90 +113,75 @@ class LogFile:
             if self.format_name is None:
                 self.format_name = recognised(record.fields) or OWN_FORMAT
             try:
-                yield self._line(record)
-            except _NoEvent as reason:
+                yield from self._lines(record)
+            except (_NoEvent, BadTime) as reason:
                 yield BadLine(record.line, str(reason))
 
-    def _line(self, record: Record) -> LogLine | SkippedLine:
+    def _lines(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         if self.format_name != OWN_FORMAT:
             return self._converted(record)
         fields = _renamed(record.fields, self._mapping) if self._mapping else record.fields
-        event = fields if record.is_json else _csv_event(fields, self._begun_ms)
-        return self._log_line(record, event, is_encoded=record.is_json and not self._mapping)
+        event = fields if record.is_json else _csv_event(fields, self._times)
+        return [self._log_line(record, event, is_encoded=record.is_json and not self._mapping)]
 
-    def _converted(self, record: Record) -> LogLine | SkippedLine:
+    def _converted(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         source = FORMATS[self.format_name or OWN_FORMAT]
         if not source.recognises(record.fields):
             raise _NoEvent(f"not a record of {source.label}, as those before; give --format")
         try:
-            event = source.event_of(record.fields)
+            events = source.events_of(record.fields)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # An export can hold anything anywhere: a record of an odd shape harms itself only.
             raise _NoEvent(f"not the shape of a record of {source.label}: {error}") from None
-        return SkippedLine(record.line) if event is None else self._log_line(record, event, is_encoded=False)
+        if len(events) > 1 and "session_id" not in events[0]:
+            session_id = _derived_id(record.source + _SESSION_MARK, events[0], self._occurrences)
+            events = [event | {"session_id": session_id} for event in events]
+        lines = [self._log_line(record, event, is_encoded=False, turn=turn) for turn, event in enumerate(events)]
+        return lines or [SkippedLine(record.line)]
 
-    def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool) -> LogLine:
-        """Return the event with what it lacked filled in; its source is sent as it is where nothing had to change."""
+    def _log_line(self, record: Record, event: dict[str, Any], *, is_encoded: bool, turn: int = 0) -> LogLine:
+        """
+        Return the event with what it lacked filled in; its source is sent as it is where nothing had to change.
+
+        `turn` counts the events of a record. Their times are milliseconds apart, since sessions are in order of time.
+        """
         if event.get("input") is None:
             raise _NoEvent(without_input(record.fields, self._mapping))
-        if _brought_into_form(event):
+        has_new_times = self._times.bring_into_form(event)
+        if _unpack_metadata(event) or has_new_times:
             is_encoded = False
-        _check_times(event, self._begun_ms)
+        self._times.check(event)
         task_id = event.get("task_id") or event.get("event_id")
         if not task_id:
-            task_id = event["task_id"] = _derived_task_id(record.source, event, self._occurrences)
+            task_id = event["task_id"] = _derived_id(record.source, event, self._occurrences)
             is_encoded = False
         if event.get("client_created_at") is None and event.get("created_at") is None:
             event["client_created_at"] = self.records.written_at_s
             self.without_time += 1
             is_encoded = False
+        if turn and isinstance(event.get("client_created_at"), int | float):
+            event["client_created_at"] += turn / 1000
         return LogLine(record.line, str(task_id), record.source if is_encoded else _encoded(event))
 
 
-def _brought_into_form(event: dict[str, Any]) -> bool:
-    """Write times and metadata as the API takes them: milliseconds, a time as text, JSON in a text. True if it had."""
-    changed = False
-    for name in _TIMES:
-        value = event.get(name)
-        if isinstance(value, int | float) and _IN_MS <= value < _MAX_MS:
-            event[name] = value / 1000
-            changed = True
-    moment = event.get("client_created_at")
-    if isinstance(moment, str) and _ISO_DATE.match(moment) and event.get("created_at") is None:
-        event["created_at"] = event.pop("client_created_at")
-        changed = True
+def _unpack_metadata(event: dict[str, Any]) -> bool:
+    """Replace metadata that is JSON in a text with its object. Returns whether the event changed."""
     if isinstance(event.get("metadata"), str) and isinstance(metadata := unpacked(event["metadata"]), dict):
         event["metadata"] = metadata
-        changed = True
-    return changed
+        return True
+    return False
 
 
-def _check_times(event: dict[str, Any], now_ms: int) -> None:
-    """Refuse a time that the server would replace with the arrival. Leaves to the server what is no time at all."""
-    for name in _TIMES:
-        value = event.get(name)
-        if isinstance(value, str):
-            if moment := parsed_time(value):
-                _check_plausible(name, value, moment.timestamp(), now_ms)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            _check_plausible(name, value, unix_s(value), now_ms)
-
-
-def _check_plausible(name: str, value: Any, time_s: float, now_ms: int) -> None:
-    if not is_plausible(time_s, now_ms):
-        raise _NoEvent(f"{name} {str(value)[:40]!r} is before the year 2000 or in the future; {_TIME_ADVICE}")
-
-
-def _csv_event(cells: dict[str, str], now_ms: int) -> dict[str, Any]:
+def _csv_event(cells: dict[str, str], times: TaskTimes) -> dict[str, Any]:
     """Return the event of a row's cells that are not empty: other columns than an event's become metadata."""
     event: dict[str, Any] = {name: text for name, text in cells.items() if name in _COLUMNS}
     metadata = _metadata(event.pop("metadata", "{}"))
     metadata |= {
         name: _number(text) if name in _NUMBERS else text for name, text in cells.items() if name not in _COLUMNS
     }
-    for name in _TIMES:
+    for name in TIME_FIELDS:
         if name in event:
-            event[name] = _unix_seconds(name, event[name], now_ms)
+            event[name] = times.of_cell(name, event[name])
     return event | ({"metadata": metadata} if metadata else {})
 
 
@@ -221,23 +205,6 @@ def _number(text: str) -> float | str:
     return int(number) if number.is_integer() and abs(number) < _EXACT_BELOW else number
 
 
-def _unix_seconds(name: str, text: str, now_ms: int) -> float:
-    """Return the time of a cell: Unix seconds or milliseconds, or ISO 8601, in UTC where it names no zone."""
-    moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
-    if moment is None:
-        raise _NoEvent(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601; {_TIME_ADVICE}")
-    _check_plausible(name, text, moment.timestamp(), now_ms)
-    return moment.timestamp()
-
-
-def _of_seconds(text: str) -> datetime | None:
-    try:
-        seconds = float(text)
-        return datetime.fromtimestamp(seconds / 1000 if _IN_MS <= seconds < _MAX_MS else seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _encoded(event: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(event)
@@ -245,7 +212,7 @@ def _encoded(event: dict[str, Any]) -> bytes:
         raise _NoEvent(f"can't be sent as JSON: {error}") from None
 
 
-def _derived_task_id(line: bytes, event: dict[str, Any], occurrences: Occurrences) -> str:
+def _derived_id(line: bytes, event: dict[str, Any], occurrences: Occurrences) -> str:
     """Return an id that sorts by the task's time, where it has one that counts milliseconds in 48 bits."""
     created_at_s = event.get("client_created_at")
     time_ms = 0

@@ -14,6 +14,18 @@ from cli.conftest import Run
 from cli.fake_server import FakeServer
 from phospho_cli.importing.formats import FORMATS, recognised
 
+CHAT = {
+    "messages": [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Where is my order?"},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "track", "arguments": "{}"}}]},
+        {"role": "tool", "content": "on its way"},
+        {"role": "assistant", "content": "On its way."},
+        {"role": "user", "content": [{"type": "text", "text": "Thanks"}]},
+    ],
+    "timestamp": "2026-03-01T10:00:00Z",
+    "model": "gpt-4o",
+}
 GENERATION = {
     "id": "obs-1",
     "traceId": "trace-1",
@@ -160,7 +172,7 @@ def test_langsmith_root_run_is_a_task_and_its_children_are_none(server: FakeServ
     ],
 )
 def test_langchain_messages_keep_their_roles(inputs: Any, read: Any) -> None:
-    event = FORMATS["langsmith"].event_of(RUN | {"inputs": inputs})
+    [event] = FORMATS["langsmith"].events_of(RUN | {"inputs": inputs})
     assert event is not None
     assert event["input"] == {"messages": read}
 
@@ -168,7 +180,7 @@ def test_langchain_messages_keep_their_roles(inputs: Any, read: Any) -> None:
 def test_langchain_generation_is_its_text() -> None:
     message = {"id": ["langchain", "AIMessage"], "kwargs": {"content": "the answer"}}
     for generation in ({"text": "the answer"}, {"text": "", "message": message}):
-        event = FORMATS["langsmith"].event_of(RUN | {"outputs": {"generations": [[generation]]}})
+        [event] = FORMATS["langsmith"].events_of(RUN | {"outputs": {"generations": [[generation]]}})
         assert event is not None
         assert event["output"] == "the answer"
 
@@ -223,6 +235,32 @@ def test_import_format_option_sets_the_format(server: FakeServer, run: Run, tmp_
     assert server.tasks["t"]["input"] == "own"
 
 
+@pytest.mark.parametrize("is_document", [True, False])
+def test_chat_is_a_session_of_its_questions(server: FakeServer, run: Run, tmp_path: Path, *, is_document: bool) -> None:
+    """One object with messages, and lines of such objects; two equal chats are two sessions."""
+    path = tmp_path / "chats.json"
+    path.write_text(json.dumps(CHAT, indent=2) if is_document else f"{json.dumps(CHAT)}\n" * 2, "utf-8")
+
+    result = run("import", str(path))
+
+    assert result.exit_code == 0, result.output
+    tasks = sorted(server.tasks.values(), key=lambda task: task["client_created_at"])
+    assert len(tasks) == (2 if is_document else 4)
+    assert len({task["session_id"] for task in tasks}) == len(tasks) / 2
+    first, last = tasks[0], tasks[-1]
+    assert (first["input"], first["system_prompt"], first["metadata"]) == (
+        "Where is my order?",
+        "Be kind.",
+        {"model": "gpt-4o"},
+    )
+    assert first["output"].endswith("On its way.")
+    assert (last["input"], "output" in last) == ("Thanks", False)
+    assert (first["client_created_at"], last["client_created_at"]) == (1772359200.0, 1772359200.001)
+    first_ids = set(server.tasks)
+    run("import", str(path))
+    assert set(server.tasks) == first_ids
+
+
 def test_own_logs_are_of_no_other_format() -> None:
     assert recognised({"task_id": "t", "session_id": "s", "input": "a", "output": "b", "metadata": {}}) is None
 
@@ -242,11 +280,11 @@ def test_import_dry_run_shows_the_tasks_and_sends_nothing(server: FakeServer, ru
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("odd", [None, 5, "", [], {}, "{", "[" * 300, float("inf"), {"a": {"b": [None]}}])
 def test_formats_raise_nothing_for_odd_values(name: str, odd: Any) -> None:
-    record = {"langfuse": GENERATION, "langsmith": RUN, "flattened": FLAT}[name]
+    record = {"langfuse": GENERATION, "langsmith": RUN, "flattened": FLAT, "chats": CHAT}[name]
     for key in record:
         changed = record | {key: odd}
         if FORMATS[name].recognises(changed):
-            FORMATS[name].event_of(changed)
+            FORMATS[name].events_of(changed)
 
 
 @pytest.mark.parametrize(

@@ -352,6 +352,36 @@ def test_import_reads_times_in_milliseconds(server: FakeServer, run: Run, tmp_pa
     assert [server.tasks["t1"].get(name) for name in time] == [1_700_000_000]
 
 
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        (
+            "03/11/2025",
+            "may be day or month first; give --date-format '%d/%m/%Y' (day first) or --date-format '%m/%d/%Y'",
+        ),
+        ("25.12.2025 14:30", "is not ISO 8601; give --date-format '%d.%m.%Y %H:%M' (day first)"),
+    ],
+)
+def test_import_asks_for_the_date_format(server: FakeServer, run: Run, tmp_path: Path, time: str, reason: str) -> None:
+    (tmp_path / "logs.csv").write_text(f"input,created_at\nhello,{time}\n", "utf-8")
+    written(tmp_path / "logs.jsonl", {"input": "hello", "created_at": time})
+
+    for name in ("logs.csv", "logs.jsonl"):
+        assert f"created_at '{time}' {reason}" in run("import", name).stderr
+    assert not server.tasks
+
+
+def test_import_reads_times_by_the_date_format(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.csv").write_text("input,created_at\nhello,03/11/2025 12:00\nodd,soon\n", "utf-8")
+    written(tmp_path / "logs.jsonl", {"input": "hi", "created_at": "03/11/2025 12:00"})
+
+    result = run("import", "logs.csv", "--date-format", "%d/%m/%Y %H:%M")
+    run("import", "logs.jsonl", "--date-format", "%d/%m/%Y %H:%M")
+
+    assert {task["created_at"] for task in server.tasks.values()} == {1762171200.0}
+    assert "line 3: created_at 'soon' is not of the form '%d/%m/%Y %H:%M'" in result.stderr
+
+
 def test_import_prints_the_time_and_a_link_to_its_tasks(server: FakeServer, run: Run, tmp_path: Path) -> None:
     lines = [log(1, client_created_at=1_700_000_000), log(2, client_created_at=1_700_086_400.5)]
 

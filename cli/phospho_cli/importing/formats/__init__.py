@@ -1,8 +1,8 @@
 """
 The exports of other systems that `phospho import` reads: each a file here and its line below.
 
-A format turns one record of an export into the event that is logged for it, or into nothing where the record is not a
-turn of a conversation (a tool's span, say).
+A format turns one record of an export into the events that are logged for it: one for most, several for a whole chat,
+and none where the record is not a turn of a conversation (a tool's span, say).
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from phospho_cli.importing.formats import flattened, langfuse, langsmith
+from phospho_cli.importing.formats import chats, flattened, langfuse, langsmith
 from phospho_cli.importing.formats.values import Format
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
-    {"langfuse": langfuse.FORMAT, "langsmith": langsmith.FORMAT, "flattened": flattened.FORMAT}
+    {
+        "langfuse": langfuse.FORMAT,
+        "langsmith": langsmith.FORMAT,
+        "flattened": flattened.FORMAT,
+        "chats": chats.FORMAT,
+    }
 )
 
 

@@ -11,6 +11,7 @@ from phospho_cli.importing.formats.values import (
     Event,
     Format,
     Record,
+    at_most_one,
     elapsed_ms,
     snake_cased,
     stated,
@@ -76,4 +77,4 @@ def _latency_ms(read: Record) -> float | None:
     return round(latency_s * 1000, 3) if isinstance(latency_s, (int, float)) and latency_s >= 0 else None
 
 
-FORMAT = Format("Langfuse", recognises, event_of)
+FORMAT = Format("Langfuse", recognises, at_most_one(event_of))

@@ -13,6 +13,7 @@ from phospho_cli.importing.formats.values import (
     Event,
     Format,
     Record,
+    at_most_one,
     elapsed_ms,
     stated,
     unix_seconds,
@@ -102,4 +103,4 @@ def _message(message: Any) -> dict[str, Any]:
     return {"role": role, "content": inner.get("content", "")}
 
 
-FORMAT = Format("LangSmith", recognises, event_of)
+FORMAT = Format("LangSmith", recognises, at_most_one(event_of))

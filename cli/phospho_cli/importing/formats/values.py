@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,21 @@ _HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of export. `event_of` returns None for a record that is no task; `label` is for people."""
+    """One kind of export. `events_of` returns nothing for a record that is no task; `label` is for people."""
 
     label: str
     recognises: Callable[[Record], bool]
-    event_of: Callable[[Record], Event | None]
+    events_of: Callable[[Record], Sequence[Event]]
+
+
+def at_most_one(event_of: Callable[[Record], Event | None]) -> Callable[[Record], Sequence[Event]]:
+    """Return `events_of` of a format whose record is one task, or none."""
+
+    def events_of(record: Record) -> Sequence[Event]:
+        event = event_of(record)
+        return () if event is None else (event,)
+
+    return events_of
 
 
 def snake_cased(record: Record) -> Record:
