@@ -134,7 +134,7 @@ def replicas_by_keda(manifest: Manifest, lag: dict[str, int]) -> int:
 
 
 def test_replicas_of_a_lag_are_those_of_the_docs() -> None:
-    """What KEDA computes, over the rendered manifests: no cluster is in the tests."""
+    """KEDA's rule over the rendered manifests: no cluster is in the tests."""
     values = "keda.enabled=true,kafka.bootstrapServers=kafka:9092,image.repository=phospho"
     sink = of_kind(manifests_of("--set", values), "ScaledObject")["release-phospho-sink"]
     document = (TOP / "docs" / "kubernetes.md").read_text("utf-8")
