@@ -28,27 +28,31 @@ class SqlQueries:
 
     def result(self, project_id: str, sql: str, format_name: str) -> bytes:
         """Return all rows of a statement in one of ClickHouse's formats."""
-        return self._result(project_id, sql, format_name, {}, self._services.settings.sql_max_result_bytes)
+        max_bytes = self._services.settings.sql_max_result_bytes
+        return self._result(project_id, sql, format_name, max_bytes=max_bytes)
 
     def first_rows(self, project_id: str, sql: str, max_rows: int) -> bytes:
         """Return at most `max_rows` of a statement, as JSONCompact."""
-        return self._result(project_id, sql, "JSONCompact", {"limit": str(max_rows)}, _PAGE_MAX_BYTES)
+        return self._result(project_id, sql, "JSONCompact", max_bytes=_PAGE_MAX_BYTES, max_rows=max_rows)
 
-    def _result(self, project_id: str, sql: str, format_name: str, extra: Mapping[str, str], max_bytes: int) -> bytes:
+    def _result(
+        self, project_id: str, sql: str, format_name: str, *, max_bytes: int, max_rows: int | None = None
+    ) -> bytes:
         settings = isolation_settings(project_id, self._services.store.database, self._services.settings)
-        settings |= extra
+        if max_rows is not None:
+            settings |= {"limit": str(max_rows)}
         description = described(sql)
         if description is not None:
             statement, parameters = description
             return self._services.sql_store.raw(statement, format_name, parameters, settings)
         statement = self._guard.checked(sql)
         try:
-            return self._rows(project_id, statement, format_name, settings, max_bytes)
+            return self._rows(project_id, statement, format_name, settings, max_bytes=max_bytes)
         except (StatementRefused, StoreUnavailable) as error:
             raise self._problem(error, sql) from error
 
     def _rows(
-        self, project_id: str, statement: str, format_name: str, settings: Mapping[str, str], max_bytes: int
+        self, project_id: str, statement: str, format_name: str, settings: Mapping[str, str], *, max_bytes: int
     ) -> bytes:
         store = self._services.sql_store
         shorter = with_project_views(self._services.store, project_id, statement)

@@ -44,7 +44,7 @@ def check_kafka(settings: KafkaSettings, process: str = ALL_PROCESSES) -> Iterat
             yield Finding(f"topic {name}", "missing", advice)
             continue
         present[topic] = metadata.topics[name].partitions
-        yield _topic_finding(admin, name, topic, present[topic], len(metadata.brokers))
+        yield _topic_finding(admin, topic, name, present[topic], brokers=len(metadata.brokers))
     yield from _rights_findings(admin, settings, needed_rights(process), list(present))
     for stage in STAGES:
         if process in (stage, ALL_PROCESSES):
@@ -80,7 +80,7 @@ def _broker_finding(broker_id: int, host: str, port: int) -> Finding:
     return Finding(subject, "its port is open")
 
 
-def _topic_finding(admin: AdminClient, name: str, topic: Topic, partitions: dict[int, Any], brokers: int) -> Finding:
+def _topic_finding(admin: AdminClient, topic: Topic, name: str, partitions: dict[int, Any], *, brokers: int) -> Finding:
     subject = f"topic {name}"
     without_leader = [number for number, partition in partitions.items() if partition.leader < 0]
     if without_leader:
