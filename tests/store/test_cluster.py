@@ -1,8 +1,9 @@
 """
 The tables of a cluster, as far as one engine can show.
 
-chDB has neither Keeper nor a native port: replication, ON CLUSTER and a query's way to another server are not run here. The DDL is parsed and, without those two, executed; each
-view is planned over Distributed tables up to the connection; and shards are databases, read together by Merge tables.
+chDB has neither Keeper nor a native port: replication, ON CLUSTER and a query's way to another server are not run here.
+The DDL is parsed and, without those two, executed; each view is planned over Distributed tables up to the connection;
+and shards are databases, read together by Merge tables.
 """
 
 from __future__ import annotations
@@ -221,6 +222,8 @@ def test_store_of_a_cluster_sends_statements_to_every_server() -> None:
 
 def test_retention_of_a_cluster_reads_the_ids_first(engine: Engine, whole: Store) -> None:
     """One server runs the statements, without the ending of the shards' tables."""
+    # A stop of merges is one of mutations too.
+    whole.command("SYSTEM START MERGES")
     assert whole.cluster is None
     with engine.store("whole") as store:
         store.cluster = _OneServer("two")
