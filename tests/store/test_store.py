@@ -93,6 +93,17 @@ def test_metadata_that_is_not_utf8_is_refused_as_that_row(store: Store, project_
     assert ids(store, project_id) == ["a", "b"]
 
 
+def test_refused_bytes_that_are_not_utf8_open_no_second_engine(store: Store, project_id: str) -> None:
+    """Each engine of chDB that is opened again leaks its background threads."""
+    threads = "SELECT value FROM system.metrics WHERE metric = 'MergeTreeBackgroundExecutorThreads'"
+    before = store.rows(threads)
+    line = orjson.dumps(task(project_id, "bad", metadata={"key": "VALUE"})).replace(b"VALUE", b"\xff")
+    for _ in range(3):
+        with pytest.raises(StatementRefused):
+            store.insert("task_rows", line)
+    assert store.rows(threads) == before != []
+
+
 def test_big_integers_come_back_as_integers(store: Store, project_id: str) -> None:
     insert(store, "task_rows", task(project_id, "a", revision=2**64 - 1))
     query = "SELECT revision FROM task_rows WHERE project_id = {p:String}"
