@@ -23,10 +23,11 @@ class RecordingStore:
     Store that records inserts and refuses those with a bad row, and probes.
 
     `outages`: number of first statements that find it unavailable. `refusing`: number of statements that it refuses
-    with an unknown code.
+    with an unknown code. `log` gets an entry for each insert.
     """
 
-    def __init__(self, outages: int = 0, refusing: int = 0) -> None:
+    def __init__(self, outages: int = 0, refusing: int = 0, log: list[tuple[str, object]] | None = None) -> None:
+        self.log = [] if log is None else log
         self.outages = outages
         self.refusing = refusing
         self.inserts: list[tuple[str, bytes, str]] = []
@@ -47,6 +48,7 @@ class RecordingStore:
         if BAD in lines:
             raise StatementRefused("CANNOT_PARSE", 27)
         self.inserts.append((table, lines, token))
+        self.log.append(("insert", table))
 
 
 class RecordingProducer:
@@ -90,10 +92,11 @@ def sink_on(consumer: FakeConsumer, producer: RecordingProducer) -> Sink:
 
 
 def test_sink_commits_the_intent_first_and_the_end_last(sink_on: Sink, consumer: FakeConsumer) -> None:
-    store = RecordingStore()
+    store = RecordingStore(log=consumer.log)
 
     sink_on(store, 0, 1).handle(consumer, [message(4), message(9, 1), message(5)])
 
+    assert [name for name, _ in consumer.log] == ["commit", "insert", "commit"]
     intent, done = consumer.commits()
     assert [offset[:3] for offset in intent] == [(TASKS, 0, 4), (TASKS, 1, 9)]  # type: ignore[attr-defined]
     assert done == [(TASKS, 0, 6, ""), (TASKS, 1, 10, "")]
