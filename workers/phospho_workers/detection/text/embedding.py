@@ -65,14 +65,14 @@ class Embedder:
         """
         words, cached = text.split(), self._words
         try:
-            pieces = list(map(cached.read.__getitem__, words))
+            pieces = list(chain.from_iterable(map(cached.read.__getitem__, words)))
         except KeyError:
-            pieces = [cached.read.get(word) or self._cut(word, cached) for word in words]
+            pieces = list(chain.from_iterable(self._read(word, cached) for word in words))
             if len(cached.read) >= _MAX_CACHED_WORDS:
                 self._words = _Words({}, {})
-        if not cached.unread.keys().isdisjoint(words) and is_foreign(words):
-            pieces = [cached.unread.get(word, read) for word, read in zip(words, pieces, strict=True)]
-        return list(chain.from_iterable(pieces))
+        if cached.unread and not cached.unread.keys().isdisjoint(words) and is_foreign(words):
+            return list(chain.from_iterable(cached.unread.get(word) or self._read(word, cached) for word in words))
+        return pieces
 
     def sums(self, bags: Sequence[Sequence[int]]) -> Vectors:
         """Return the sum of the vectors of each bag of at most 2048 pieces, shape (bags, 256)."""
@@ -94,6 +94,9 @@ class Embedder:
             live = int(np.searchsorted(-lengths, -position, side="left"))
             sums[:live] += self._table[pieces[starts[:live] + position]]
         return sums
+
+    def _read(self, word: str, cached: _Words) -> list[int]:
+        return cached.read.get(word) or self._cut(word, cached)
 
     def _cut(self, word: str, cached: _Words) -> list[int]:
         pieces = self._encoded(word)

@@ -69,10 +69,10 @@ class Reading:
         return rows
 
 
-def clauses_of(text: str) -> list[Clause]:
-    """Return the clauses of the part of a text that is read, at most 8192 word pieces together; none without words."""
+def clauses_of(text: str, max_pieces: int = MAX_READ_PIECES) -> list[Clause]:
+    """Return the clauses of the part of a text that is read, at most that many pieces together; none without words."""
     clauses: list[Clause] = []
-    room = MAX_READ_PIECES
+    room = max_pieces
     model = embedder()
     read = _read(text)
     is_plain = plain(read) is read and _count_capitals(read) < _MIN_SHOUTED
@@ -83,6 +83,8 @@ def clauses_of(text: str) -> list[Clause]:
         if pieces:
             room -= len(pieces)
             clauses.append((clause, pieces))
+        if not room:
+            break
     return clauses
 
 
@@ -106,7 +108,7 @@ def reading(clauses: Sequence[Sequence[Clause]]) -> Reading:
 
 def whole(texts: Sequence[str]) -> Vectors:
     """Return each text as one direction, shape (texts, 256); zeros where it has no words."""
-    return directions(embedder().sums([_all_pieces(clauses_of(text)) for text in texts]))
+    return directions(embedder().sums([_all_pieces(clauses_of(text, 2 * MAX_PIECES)) for text in texts]))
 
 
 def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
