@@ -55,6 +55,17 @@ class TestOpenAI:
 
         assert [(log["input"], log["output"]) for log in self.transport.logs] == [(QUESTION, ANSWER)] * 2
 
+    def test_openai_legacy_completion_is_logged(self, server: Any) -> None:
+        import openai
+
+        choice = {"index": 0, "text": ANSWER, "finish_reason": "stop", "logprobs": None}
+        answer = {"id": "c", "object": "text_completion", "created": 1, "model": "gpt", "choices": [choice]}
+        server.script = lambda request: server.reply(answer)
+        with openai.OpenAI(api_key="openai-key", base_url=f"{server.url}/v1") as client:
+            client.completions.create(model="gpt", prompt=QUESTION)
+
+        assert self.logged() == [(QUESTION, ANSWER)]
+
     def test_openai_async_client_is_logged(self, language_model: Any) -> None:
         import openai
 

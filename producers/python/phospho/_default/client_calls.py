@@ -25,6 +25,7 @@ _GEMINI = ("generate_content", "generate_content_stream")
 # Modules of the clients, their classes, and the methods of these that are calls of a model.
 _RESOURCES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("openai.resources.chat.completions", ("Completions", "AsyncCompletions"), _OPENAI),
+    ("openai.resources.completions", ("Completions", "AsyncCompletions"), ("create",)),
     ("openai.resources.responses", ("Responses", "AsyncResponses"), _OPENAI),
     ("anthropic.resources.messages", ("Messages", "AsyncMessages"), _ANTHROPIC),
     ("anthropic.resources.beta.messages", ("Messages", "AsyncMessages"), _ANTHROPIC),
