@@ -13,7 +13,7 @@ from phospho_dashboard.analytics.texts import LONG_TEXTS, WHOLE_TEXTS
 from phospho_dashboard.analytics.user import UserPage
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
-from phospho_dashboard.layout.views import Content, PageExtras, View, ViewRequest
+from phospho_dashboard.layout.views import PAGING, Content, PageExtras, View, ViewRequest
 from phospho_dashboard.services import Services
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
 from phospho_dashboard.transcripts.steps import step_tree
@@ -61,7 +61,15 @@ class TaskPages:
 
     def views(self) -> list[View]:
         return [
-            View("tasks", "/tasks", "analytics/tasks.html", self.read_list, page_extras=task_list_extras),
+            View(
+                "tasks",
+                "/tasks",
+                "analytics/tasks.html",
+                self.read_list,
+                page_extras=task_list_extras,
+                parameters=PAGING,
+                page_parameters=("columns",),
+            ),
             View(
                 "tasks",
                 "/tasks",
@@ -78,6 +86,7 @@ class TaskPages:
                 self.read_similar,
                 is_item=True,
                 page_extras=task_list_extras,
+                page_parameters=("columns",),
             ),
         ]
 

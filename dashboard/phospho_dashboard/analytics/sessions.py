@@ -13,7 +13,16 @@ from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.analytics.texts import SHORT_TEXTS, WHOLE_TEXTS, Texts
-from phospho_dashboard.layout.views import Content, PageExtras, Paging, View, ViewRequest, chosen_columns, sort_labels
+from phospho_dashboard.layout.views import (
+    PAGING,
+    Content,
+    PageExtras,
+    Paging,
+    View,
+    ViewRequest,
+    chosen_columns,
+    sort_labels,
+)
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
@@ -217,7 +226,15 @@ class SessionPages:
 
     def views(self) -> list[View]:
         return [
-            View("sessions", "/sessions", "analytics/sessions.html", self.read_list, page_extras=_list_extras),
+            View(
+                "sessions",
+                "/sessions",
+                "analytics/sessions.html",
+                self.read_list,
+                page_extras=_list_extras,
+                parameters=PAGING,
+                page_parameters=("columns",),
+            ),
             View(
                 "sessions",
                 "/sessions",
@@ -225,7 +242,7 @@ class SessionPages:
                 self.read_item,
                 is_item=True,
                 page_extras=self._item_extras,
-                parameters=(TEXT_PARAMETER,),
+                parameters=("cursor", TEXT_PARAMETER),
             ),
         ]
 

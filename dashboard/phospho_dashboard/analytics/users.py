@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phospho_dashboard.analytics.trends import Trends
-from phospho_dashboard.layout.views import Content, Paging, View, ViewRequest, sort_labels
+from phospho_dashboard.layout.views import PAGING, Content, Paging, View, ViewRequest, sort_labels
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
@@ -88,7 +88,14 @@ class UsersPage:
     def views(self) -> list[View]:
         labels = sort_labels(SORTS)
         return [
-            View("users", "/users", "analytics/users.html", self.read, page_extras=lambda _request, _content: labels)
+            View(
+                "users",
+                "/users",
+                "analytics/users.html",
+                self.read,
+                page_extras=lambda _request, _content: labels,
+                parameters=PAGING,
+            )
         ]
 
     def read(self, request: ViewRequest) -> Content:

@@ -110,7 +110,8 @@ class ViewEndpoints:
 
         def read() -> Content:
             item_id = request.path_params.get("item_id", "")
-            view_request = self._reader.read(request, visitor, project_id, item_id, parameters=view.parameters)
+            parameters = (*view.parameters, *view.page_parameters)
+            view_request = self._reader.read(request, visitor, project_id, item_id, parameters=parameters)
             view_request = replace(view_request, is_page=True)
             content = view.read(view_request)
             surroundings = self._surroundings(view, request, view_request)
@@ -144,6 +145,7 @@ class ViewEndpoints:
     def _surroundings(self, view: View, request: Request, view_request: ViewRequest) -> Content:
         """Return what the templates of all views show around their content."""
         path = item_path(view.path, view_request.item_id) if view.is_item else view.path
+        query = {name: value for name, value in request.query_params.items() if name not in view.page_parameters}
         return {
             "view": view_request,
             "filters": view_request.scope.filters,
@@ -154,5 +156,5 @@ class ViewEndpoints:
             "periods": {name: label for name, (label, _) in PERIODS.items()},
             "page_path": path,
             "here": path_of(request),
-            "json_path": twin_url(path, {**request.query_params, "project": view_request.project_id}),
+            "json_path": twin_url(path, {**query, "project": view_request.project_id}),
         }

@@ -32,7 +32,8 @@ from phospho_web.requests import check_parameters
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 # The parameters of every view, beside the filters and its own; `as` tells a page from a twin.
 _PARAMETERS = ("project", "as")
-_LIST_PARAMETERS = ("sort", "cursor", "limit", "columns")
+# The parameters of a list that is sorted and has pages.
+PAGING = ("sort", "cursor", "limit")
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class View:
     `read` returns the content, which is the twin. It blocks, and raises Problem. With `is_item` the page shows one
     item, whose id follows the path. `page_extras` returns values for the template that the twin does not have.
     `api_path` is the path below /api/v1, where it is not the page's own. `parameters` are those of its query beside the
-    filters and those of lists.
+    filters, and `page_parameters` further ones that only the page takes.
     """
 
     section: str
@@ -159,6 +160,7 @@ class View:
     api_path: str = ""
     page_extras: PageExtras = lambda _request, _content: {}
     parameters: tuple[str, ...] = ()
+    page_parameters: tuple[str, ...] = ()
 
 
 class ViewRequestReader:
@@ -179,9 +181,9 @@ class ViewRequestReader:
         """
         Return a request about a project that the visitor may read. Blocking. Raises Problem 400.
 
-        `parameters` may be in its query beside those of every list.
+        `parameters` may be in its query beside the filters.
         """
-        names = [*url_names(), *_LIST_PARAMETERS, *parameters]
+        names = [*url_names(), *parameters]
         check_parameters(request.query_params, names, unnamed=_PARAMETERS)
         now_ms = time.time_ns() // 1_000_000
         zone = zone_of(self._registry.project(project_id), request)

@@ -40,8 +40,17 @@ def theme_views(store: Store) -> list[View]:
             "themes/themes.html",
             themes.listed,
             page_extras=lambda *_: {"sorts": SORTS},
+            parameters=("sort",),
         ),
-        View("themes", "/themes", "themes/theme.html", themes.one, is_item=True, page_extras=task_list_extras),
+        View(
+            "themes",
+            "/themes",
+            "themes/theme.html",
+            themes.one,
+            is_item=True,
+            page_extras=task_list_extras,
+            page_parameters=("columns",),
+        ),
     ]
 
 

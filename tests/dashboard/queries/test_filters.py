@@ -146,6 +146,16 @@ def test_unknown_filter_is_refused_with_the_names(pages: TestClient, two_tasks: 
 
 
 @pytest.mark.parametrize(
+    ("path", "parameter"),
+    [("/tasks.json", "columns"), ("/dashboard.json", "limit"), ("/events.json", "cursor"), ("/versions.json", "sort")],
+)
+def test_parameter_without_effect_is_refused(pages: TestClient, two_tasks: str, path: str, parameter: str) -> None:
+    refused = pages.get(path, params={"project": two_tasks, parameter: "tasks"})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unknown_filter")
+
+
+@pytest.mark.parametrize(
     ("path", "known"),
     [
         ("/definitions.json", "known: name"),
