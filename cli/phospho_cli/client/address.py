@@ -40,13 +40,15 @@ class Address:
     """
     A server, and the credentials for it. `project_id` None leaves the choice to the server.
 
-    `local` is the folder of the `phospho up` whose token is the key; each start makes a new one.
+    `local` is the folder of the `phospho up` whose token is the key; each start makes a new one. `idle_folder` is the
+    data folder in which no `phospho up` runs, where the settings name no other server.
     """
 
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     project_id: str | None = None
     local: DataFolder | None = None
+    idle_folder: Path | None = None
 
     def headers(self) -> dict[str, str]:
         """Return the headers with the key and the project."""
@@ -74,7 +76,8 @@ def find_address(settings: ClientSettings) -> Address:
     project_id = settings.project_id or None
     if not settings.api_key and is_local and (token := local.admin_token()):
         return Address(url, token, project_id or _text(server, "project_id"), local)
-    return Address(url, _checked_key(settings.api_key), project_id)
+    idle_folder = None if settings.base_url or local_url else settings.data_dir.absolute()
+    return Address(url, _checked_key(settings.api_key), project_id, idle_folder=idle_folder)
 
 
 def _normalised(base_url: str) -> str:

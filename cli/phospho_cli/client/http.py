@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -242,7 +243,9 @@ def refusal(response: httpx.Response, address: Address) -> Failure:
         message, hint = str(error["message"]), str(error.get("hint") or "")
     except (ValueError, LookupError, TypeError, AttributeError):
         return not_phospho(response)
-    if response.status_code == 401 and not address.api_key:
+    if response.status_code == 401 and not address.api_key and address.idle_folder:
+        hint = f"{_elsewhere(address.idle_folder)} Or give --api-key."
+    elif response.status_code == 401 and not address.api_key:
         hint = (
             "Give --api-key or set PHOSPHO_API_KEY; beside a running `phospho up`, set PHOSPHO_DATA to its folder"
             " and no key is needed."
@@ -266,9 +269,17 @@ def not_phospho(response: httpx.Response) -> Failure:
 
 def unreachable(address: Address, error: httpx.TransportError) -> Unreachable:
     """Return the failure of a connection that was not made."""
-    return Unreachable(
-        f"No server answers at {address.base_url} ({error}).",
-        "Start one with `phospho up`, or name another with --base-url or PHOSPHO_BASE_URL.",
+    hint = "Start one with `phospho up`, or name another with --base-url or PHOSPHO_BASE_URL."
+    if address.idle_folder:
+        hint = f"{_elsewhere(address.idle_folder)} {hint}"
+    return Unreachable(f"No server answers at {address.base_url} ({error}).", hint)
+
+
+def _elsewhere(idle_folder: Path) -> str:
+    """Say where a local server was looked for, and how its commands find it."""
+    return (
+        f"No `phospho up` runs in {idle_folder}. If it runs in another folder, run this there, or set PHOSPHO_DATA to"
+        " its data folder."
     )
 
 

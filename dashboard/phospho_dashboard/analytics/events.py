@@ -62,6 +62,8 @@ FROM
 GROUP BY GROUPING SETS ((bin), (definition_version, engine))
 """
 _MAX_VERSIONS = 20
+# Definitions without an event for which the list counts the tasks that they were not run on.
+_MAX_UNCHECKED = 20
 _TOTALS = ("tasks", "events", "all_sessions", "sessions")
 
 Row = dict[str, Any]
@@ -144,7 +146,14 @@ class EventPages:
 
     def views(self) -> list[View]:
         # Below /api/v1/events is the gateway's ingest.
-        events = View("events", "/events", "analytics/events.html", self.read_list, api_path="/event-stats")
+        events = View(
+            "events",
+            "/events",
+            "analytics/events.html",
+            self.read_list,
+            page_extras=self._list_extras,
+            api_path="/event-stats",
+        )
         event = replace(
             events, template="analytics/event.html", read=self.read_item, is_item=True, page_extras=_event_extras
         )
@@ -157,6 +166,13 @@ class EventPages:
             for row in self._events.counts(searched(self._store, request.scope))
         ]
         return {"events": events, "has_tasks": request.has_tasks}
+
+    def _list_extras(self, request: ViewRequest, content: Content) -> Content:
+        """Return how many existing tasks each definition without an event was not run on."""
+        definitions = self._definitions(request.project_id)
+        idle = [definitions[row["name"]] for row in content["events"] if row["definition"] and not row["events"]]
+        unchecked = {definition.name: self._unchecked_tasks(definition) for definition in idle[:_MAX_UNCHECKED]}
+        return {"unchecked_tasks": unchecked}
 
     def read_item(self, request: ViewRequest) -> Content:
         project_id, name = request.project_id, request.item_id

@@ -28,7 +28,19 @@ def test_address_drops_the_api_path_of_a_base_url(tmp_path: Path, suffix: str) -
 
 
 def test_address_defaults_to_the_local_server(tmp_path: Path) -> None:
-    assert find_address(ClientSettings(data_dir=tmp_path)) == Address(DEFAULT_BASE_URL)
+    assert find_address(ClientSettings(data_dir=tmp_path)) == Address(DEFAULT_BASE_URL, idle_folder=tmp_path)
+
+
+def test_command_says_in_which_folder_no_server_runs(
+    run: Run, tmp_path: Path, closed_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phospho_cli.client.address.DEFAULT_BASE_URL", closed_url)
+
+    result = run("query", "SELECT 1", PHOSPHO_BASE_URL=None, PHOSPHO_API_KEY=None)
+
+    assert result.exit_code == 3
+    assert f"No `phospho up` runs in {tmp_path / 'phospho-data'}." in result.stderr
+    assert "set PHOSPHO_DATA to its data folder" in result.stderr
 
 
 def test_address_takes_url_and_token_of_the_local_server(server: FakeServer, run: Run, tmp_path: Path) -> None:
@@ -96,7 +108,7 @@ def test_address_ignores_half_a_server_file(tmp_path: Path) -> None:
     folder = started(tmp_path / "data", "http://127.0.0.1:8420")
     (folder / "server.json").write_text('{"base_url": "http://127')
 
-    assert find_address(ClientSettings(data_dir=folder)) == Address(DEFAULT_BASE_URL)
+    assert find_address(ClientSettings(data_dir=folder)) == Address(DEFAULT_BASE_URL, idle_folder=folder)
 
 
 def test_address_hides_a_malformed_key(run: Run) -> None:
