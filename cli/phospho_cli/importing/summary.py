@@ -49,7 +49,7 @@ def print_summary(
             err=True,
         )
     if not is_dry_run:
-        click.echo(f"View tasks: {tasks_url(address, first, last)}")
+        click.echo(f"All tasks of this time range, with those logged otherwise: {tasks_url(address, first, last)}")
 
 
 def tasks_url(address: Address, first: datetime, last: datetime) -> str:

@@ -389,7 +389,7 @@ def test_import_prints_the_time_and_a_link_to_its_tasks(server: FakeServer, run:
 
     assert "Time range: 2023-11-14 22:13 to 2023-11-15 22:13 UTC" in result.stdout
     url = f"{server.base_url}/tasks?from=2023-11-14T22:13:20.000Z&to=2023-11-15T22:13:20.501Z"
-    assert f"View tasks: {url}" in result.stdout
+    assert f"All tasks of this time range, with those logged otherwise: {url}" in result.stdout
 
 
 def test_import_suggests_the_mapping(run: Run, tmp_path: Path) -> None:
