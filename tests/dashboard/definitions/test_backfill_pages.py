@@ -71,8 +71,10 @@ def test_existing_tasks_are_offered_until_a_backfill_covers_them(pages: TestClie
 
     saved = pages.get(_PATH, params=query | {"saved": "1"}).text
     before = pages.get(event).text
+    list_before = pages.get("/events", params={"project": project}).text
     started = post(pages, project, do="start")
     after = pages.get(event).text
+    list_after = pages.get("/events", params={"project": project}).text
 
     assert "Saved as version 1" in saved
     assert "finds about" in saved
@@ -81,7 +83,8 @@ def test_existing_tasks_are_offered_until_a_backfill_covers_them(pages: TestClie
     assert "No matches in this period" in before
     assert (started.status_code, started.headers["location"]) == (303, event)
     assert "Running on existing tasks" in after
-    assert "Run on 3 existing tasks" not in after
+    assert "Run on 3 existing tasks</a>" in list_before
+    assert "Run on 3 existing tasks" not in after + list_after
 
 
 def test_backfill_is_started_once_followed_and_stopped(world: Any, pages: TestClient, project: str) -> None:
