@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator
@@ -92,10 +93,81 @@ def _prices_of_file(path: str) -> Prices:
         raise ValueError(f"the file can't be read: {error.strerror}") from error
 
 
+def is_safe_url(url: str) -> bool:
+    """Tell whether tokens may be sent to an address: by https, or to this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_local))
+
+
+def _checked_issuer(url: str) -> str:
+    if not is_safe_url(url):
+        raise ValueError("it must start with https://, or with http:// and a name of this machine")
+    return url
+
+
+@dataclass(frozen=True)
+class OidcSettings:
+    """Settings of sign-in with an OpenID Connect provider. With groups, these decide on roles at every sign-in."""
+
+    issuer: Annotated[str, AfterValidator(_checked_issuer)] = setting(
+        help="Issuer of the OpenID Connect provider that people sign in with, such as https://login.example.com/main.",
+        variable="PHOSPHO_OIDC_ISSUER",
+    )
+    client_id: str = setting(help="Id of this client at the provider.", variable="PHOSPHO_OIDC_CLIENT_ID")
+    client_secret: str = setting(
+        "",
+        "Secret of this client; empty for a public client, which PKCE protects.",
+        variable="PHOSPHO_OIDC_CLIENT_SECRET",
+        is_secret=True,
+    )
+    scopes: tuple[str, ...] = setting(
+        ("openid", "email", "profile"), "Scopes to request, openid among them.", variable="PHOSPHO_OIDC_SCOPES"
+    )
+    name_claim: str = setting("email", "Claim that is the name of a person here.", variable="PHOSPHO_OIDC_NAME_CLAIM")
+    domains: tuple[str, ...] = setting(
+        (), "Domains of the addresses that may sign in; by default all.", variable="PHOSPHO_OIDC_DOMAINS"
+    )
+    groups_claim: str = setting("groups", "Claim with the groups of a person.", variable="PHOSPHO_OIDC_GROUPS_CLAIM")
+    viewer_groups: tuple[str, ...] = setting(
+        (), "Groups whose members are viewers.", variable="PHOSPHO_OIDC_VIEWER_GROUPS"
+    )
+    editor_groups: tuple[str, ...] = setting(
+        (), "Groups whose members are editors.", variable="PHOSPHO_OIDC_EDITOR_GROUPS"
+    )
+    admin_groups: tuple[str, ...] = setting(
+        (), "Groups whose members are admins.", variable="PHOSPHO_OIDC_ADMIN_GROUPS"
+    )
+    role: Role | None = setting(
+        None,
+        "Role of people of no such group, or, without groups, of those whom `phospho people` does not list; without it"
+        " they are turned away.",
+        variable="PHOSPHO_OIDC_ROLE",
+    )
+    label: str = setting(
+        "your company account", "What the sign-in page calls the provider.", variable="PHOSPHO_OIDC_LABEL"
+    )
+
+    def __post_init__(self) -> None:
+        if "openid" not in self.scopes:
+            raise ValueError("PHOSPHO_OIDC_SCOPES has no openid: add it.")
+
+    @property
+    def has_groups(self) -> bool:
+        return bool(self.viewer_groups or self.editor_groups or self.admin_groups)
+
+    def groups_of(self, role: Role) -> tuple[str, ...]:
+        """Return the groups whose members have a role."""
+        return {"viewer": self.viewer_groups, "editor": self.editor_groups, "admin": self.admin_groups}[role]
+
+
 @dataclass(frozen=True)
 class SignInSettings:
     """
-    Settings of sign-in, with passwords or through a proxy.
+    Settings of sign-in: with passwords, with an OpenID Connect provider, or through a proxy.
 
     A sign-in ends `idle_s` after its last use, and `lifetime_s` after it began in any case. Each of `setup_codes`
     makes the first administrator while there is nobody. `proxy_header` of a request from one of `trusted_proxies`
@@ -132,8 +204,19 @@ class SignInSettings:
         variable="PHOSPHO_PROXY_ROLE",
         option="--proxy-role",
     )
+    has_passwords: bool = setting(
+        True,
+        "Whether people may sign in with a password; set it to false where all come from a provider or a proxy.",
+        variable="PHOSPHO_PASSWORD_SIGN_IN",
+    )
+    oidc: OidcSettings | None = None
 
     def __post_init__(self) -> None:
+        if not (self.has_passwords or self.oidc or self.proxy_header):
+            raise ValueError(
+                "PHOSPHO_PASSWORD_SIGN_IN is false and nobody could sign in: set PHOSPHO_OIDC_ISSUER or"
+                " PHOSPHO_PROXY_HEADER."
+            )
         if self.proxy_header and not self.trusted_proxies:
             raise ValueError(
                 "PHOSPHO_PROXY_HEADER (--proxy-header) is set without PHOSPHO_TRUSTED_PROXIES (--trusted-proxy): name"

@@ -57,7 +57,7 @@ def open_dashboard(settings: DashboardProcessSettings) -> Iterator[DashboardProc
         backend = stack.enter_context(
             open_backend(settings.clickhouse, settings.publisher, admin_key=settings.admin_key)
         )
-        setup_code = new_setup_code(backend.store)
+        setup_code = new_setup_code(backend.store) if settings.dashboard.sign_in.has_passwords else ""
         dashboard = replace(
             with_setup_codes(settings.dashboard, setup_code, settings.admin_key),
             base_url=settings.base_url,

@@ -222,7 +222,8 @@ def open_up(settings: UpSettings) -> Iterator[UpProcess]:
         project, key = first_project(
             backend.registry, settings.first_project.project_id, settings.first_project.api_key
         )
-        setup_code = "" if settings.has_open_pages else new_setup_code(store)
+        needs_setup = not settings.has_open_pages and settings.dashboard.sign_in.has_passwords
+        setup_code = new_setup_code(store) if needs_setup else ""
         dashboard = replace(
             with_setup_codes(settings.dashboard, setup_code, admin_key),
             base_url=base_url,

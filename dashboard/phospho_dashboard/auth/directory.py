@@ -89,6 +89,20 @@ class Directory:
             hint = "an e-mail address or a short name: at most 254 characters, without spaces"
             raise Problem(422, "invalid_name", "invalid name", hint) from None
 
+    def admit(self, name: str, role: Role | None, default_role: Role | None) -> Person:
+        """
+        Return the person whom a provider names, added where need be, and with `role` where it is given.
+
+        Raises Problem 403 for a person who is not listed and gets no role, or 409 for the last admin.
+        """
+        person = self.people.person(name)
+        if person is None:
+            new_role = role or default_role
+            if new_role is None:
+                raise Problem(403, "unknown_person", f"{name!r} may not see these pages", "ask an admin to add you")
+            return self.add(name, new_role, "")
+        return self._with_role(person, role) if role and role != person.role else person
+
     def change(self, name: str, role: str = "", password: str = "") -> Person:
         """Change what is not empty; a new password signs the person out everywhere. Raises Problem 404, 409 or 422."""
         person = self.person(name)

@@ -1,4 +1,4 @@
-"""Sign-ins: from a name and a password to the token in a cookie, and from the token to the person."""
+"""Sign-ins: from a password, or a provider's identity, to the token in a cookie, and from the token to the person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from phospho_dashboard.auth.directory import Directory
+from phospho_dashboard.auth.oidc import Identity
 from phospho_dashboard.settings import SignInSettings
 from phospho_schemas.people import Person, SignIn, known_name
 from phospho_schemas.times import utc_now
@@ -129,7 +130,19 @@ class SignIns:
 
         Neither the answer nor its time tells an unknown name from a wrong password.
         """
+        self._check_passwords()
         return self._open(self._authenticated(name, password, address))
+
+    def count_callback(self, address: str) -> None:
+        """Count a browser that comes back from a provider. Raises Problem 429 after too many from one address."""
+        _count(self._address_attempts, address)
+
+    def sign_in_as(self, identity: Identity, address: str) -> str:
+        """Return the token of a new sign-in of the person whom a provider names. Raises as `Directory.admit`."""
+        default_role = self._settings.oidc.role if self._settings.oidc else None
+        person = self.directory.admit(identity.name, identity.role, default_role)
+        self._address_attempts.uncount(address)
+        return self._open(person)
 
     def set_up(self, code: str, name: str, password: str, address: str) -> str:
         """
@@ -138,6 +151,7 @@ class SignIns:
         Raises Problem: 401 for a code that is not one of `setup_codes`, 409 where somebody may sign in already, 422
         for the name or the password, 429 after too many attempts.
         """
+        self._check_passwords()
         _count(self._address_attempts, address)
         code_hash = key_hash(code)
         if not any(hmac.compare_digest(code_hash, key_hash(setup_code)) for setup_code in self._settings.setup_codes):
@@ -148,6 +162,7 @@ class SignIns:
 
     def change_password(self, name: str, old: str, new: str, address: str) -> str:
         """Change a person's password, sign them out everywhere, and return a new token. Raises as `sign_in`."""
+        self._check_passwords()
         person = self._authenticated(name, old, address)
         return self._open(self._people.set_password(person, self._passwords.hashed(new), self._now()))
 
@@ -194,6 +209,11 @@ class SignIns:
             self._people.end(sign_in, self._now())
             self._evict(sign_in.token_hash)
         return bool(ended)
+
+    def _check_passwords(self) -> None:
+        """Raise Problem 403 where people may not sign in with passwords."""
+        if not self._settings.has_passwords:
+            raise Problem(403, "no_passwords", "sign-in with passwords is off here", "open /sign-in")
 
     def _authenticated(self, name: str, password: str, address: str) -> Person:
         """Return the person with this name and password; Problem 401 or 429."""

@@ -78,7 +78,9 @@ class AccountPages(Endpoints):
         return {
             "name": visitor.name,
             "role": visitor.role,
-            "has_password": person is not None and bool(person.password_hash),
+            "has_password": self._services.settings.sign_in.has_passwords
+            and person is not None
+            and bool(person.password_hash),
             "sign_ins": [
                 sign_in.model_dump(mode="json", include={"sign_in_id", "created_at", "seen_at", "expires_at"})
                 | {"is_this": sign_in.sign_in_id == current_id}

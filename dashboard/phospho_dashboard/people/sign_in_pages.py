@@ -10,17 +10,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.access import cookie_name, local_cookie_name, set_sign_in_cookie
+from phospho_dashboard.auth.oidc import Attempt, OidcProvider, attempt_of, new_attempt
 from phospho_dashboard.auth.visitors import check_site
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import check_host, client_address, is_encrypted, is_proxied, local_path, networks
 from phospho_dashboard.web.rendering import page_response
 from phospho_dashboard.web.routes import form_route, page_route
-from phospho_web.problems import Problem
+from phospho_store.errors import StoreError
+from phospho_web.problems import Problem, problem_of
 
 # Problems that a person can mend in the form itself. Any other has a page of its own.
 _MENDED_IN_FORM = frozenset({401, 409, 422, 429})
 OPEN_PATH = "/open"
+_OIDC_PATH = "/sign-in/oidc"
+_OIDC_CALLBACK_PATH = "/sign-in/oidc/callback"
+# The time that a browser may take at the provider.
+_OIDC_LIFETIME_S = 600
 _LOCAL_LIFETIME_S = 365 * 24 * 3600
 
 
@@ -32,6 +38,8 @@ class SignInPages(Endpoints):
         self._settings = services.settings
         self._sign_ins = services.sign_ins
         self._proxies = networks(services.settings.sign_in.trusted_proxies)
+        oidc = services.settings.sign_in.oidc
+        self._provider = OidcProvider(oidc) if oidc is not None else None
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes that need no sign-in, and the way out."""
@@ -42,6 +50,8 @@ class SignInPages(Endpoints):
             page_route("/setup", self.set_up_page),
             form_route("/setup", self.set_up),
             page_route(OPEN_PATH, self.open),
+            page_route(_OIDC_PATH, self.oidc_start),
+            page_route(_OIDC_CALLBACK_PATH, self.oidc_callback),
         ]
 
     async def sign_in_page(self, request: Request) -> Response:
@@ -101,6 +111,56 @@ class SignInPages(Endpoints):
         )
         return response
 
+    async def oidc_start(self, request: Request) -> Response:
+        """Send the browser to the provider, with a cookie that ties the answer to this browser."""
+        attempt = new_attempt(local_path(request.query_params.get("next")))
+        try:
+            target = await self._checked_provider().authorization_url(attempt, _redirect_uri(request))
+        except Problem as problem:
+            return self._render("people/sign_in.html", attempt.next_path, problem)
+        response = RedirectResponse(target, 303)
+        response.set_cookie(
+            _oidc_cookie_name(request),
+            attempt.encoded(),
+            _OIDC_LIFETIME_S,
+            secure=is_encrypted(request),
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def oidc_callback(self, request: Request) -> Response:
+        """Sign the browser in as the person whom the provider names; or show the form with what is wrong."""
+        attempt = attempt_of(request.cookies.get(_oidc_cookie_name(request), ""))
+        next_path = attempt.next_path if attempt is not None else "/"
+        try:
+            token = await self._oidc_token(request, attempt)
+        except (Problem, StoreError) as error:
+            response = self._render("people/sign_in.html", next_path, problem_of(error))
+        else:
+            response = RedirectResponse(local_path(next_path), 303)
+            set_sign_in_cookie(response, request, token, self._settings.sign_in.lifetime_s)
+        cookie = _oidc_cookie_name(request)
+        response.delete_cookie(cookie, secure=is_encrypted(request), httponly=True, samesite="lax")
+        return response
+
+    async def _oidc_token(self, request: Request, attempt: Attempt | None) -> str:
+        provider, query = self._checked_provider(), request.query_params
+        if attempt is None or not hmac.compare_digest(query.get("state", "").encode(), attempt.state.encode()):
+            raise Problem(400, "wrong_state", "this sign-in was begun elsewhere or long ago", "sign in again")
+        if "error" in query:
+            message = f"the provider did not sign you in: {query['error'][:100]}"
+            raise Problem(403, "provider_refused", message, query.get("error_description", "sign in again")[:300])
+        address = client_address(request, self._proxies)
+        self._sign_ins.count_callback(address)
+        identity = await provider.identity(query.get("code", ""), attempt, _redirect_uri(request))
+        return await self._threads.run(self._sign_ins.sign_in_as, identity, address)
+
+    def _checked_provider(self) -> OidcProvider:
+        if self._provider is None:
+            raise Problem(404, "no_provider", "there is no sign-in provider here", "set PHOSPHO_OIDC_ISSUER")
+        return self._provider
+
     async def _outside_form(self, request: Request) -> Form:
         """Return a form of a visitor without a cookie: only the page's origin proves where it comes from."""
         check_site(request)
@@ -120,7 +180,19 @@ class SignInPages(Endpoints):
 
     def _render(self, template: str, next_path: str | None, problem: Problem | None = None, name: str = "") -> Response:
         is_local = self._settings.pages_open
+        sign_in = self._settings.sign_in
         content = {"next_path": local_path(next_path), "problem": problem, "name": name, "is_local": is_local}
+        content |= {"has_passwords": sign_in.has_passwords, "oidc_label": sign_in.oidc.label if sign_in.oidc else ""}
         if problem is None:
             return page_response(template, content)
         return page_response(template, content, problem.status, problem.headers())
+
+
+def _oidc_cookie_name(request: Request) -> str:
+    return f"{cookie_name(request)}-oidc"
+
+
+def _redirect_uri(request: Request) -> str:
+    """Return the address of the callback, as the browser and the provider know it."""
+    scheme = "https" if is_encrypted(request) else "http"
+    return f"{scheme}://{request.url.netloc}{_OIDC_CALLBACK_PATH}"
