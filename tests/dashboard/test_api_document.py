@@ -30,7 +30,9 @@ def base_url(world: Any) -> Iterator[str]:
         yield address
 
 
-@pytest.mark.parametrize(("example", "shown"), list(zip(EXAMPLES, ["2026-01-01", "flight 2", "flight 1"], strict=True)))
+@pytest.mark.parametrize(
+    ("example", "shown"), list(zip(EXAMPLES, ["flight 2", "2026-01-01", "flight 2", "flight 1"], strict=True))
+)
 def test_an_example_runs(world: Any, base_url: str, example: str, shown: str) -> None:
     environment = os.environ | {"PHOSPHO_BASE_URL": base_url, "PHOSPHO_API_KEY": world.keys["mine"]}
     done = subprocess.run(

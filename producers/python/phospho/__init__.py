@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from . import integrations as integrations
     from . import lab as lab
     from . import models as models
+    from . import query as query
     from . import sessions as sessions
     from . import tasks as tasks
     from . import testing as testing

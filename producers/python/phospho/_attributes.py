@@ -33,6 +33,7 @@ _SUBMODULES = frozenset(
         "integrations",
         "lab",
         "models",
+        "query",
         "sessions",
         "tasks",
         "testing",
