@@ -1,4 +1,4 @@
-"""The SQL of docs/themes.md and docs/bi.md runs."""
+"""The SQL of docs/sql.md, docs/themes.md and docs/bi.md runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 DOCS = Path(__file__).parents[3]
 
 
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```sql\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
+
+
 def statements(page: str) -> list[str]:
-    [block] = re.findall(r"```sql\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
+    [block] = blocks(page)
     return [statement for statement in block.split(";\n") if statement.strip()]
+
+
+@pytest.mark.parametrize("query", blocks("docs/sql.md"), ids=lambda query: query.split("\n")[0][:50])
+def test_query_of_the_cookbook_runs(mine: Any, query: str) -> None:
+    answer = mine.post("/api/v1/sql", json={"query": query.strip().removesuffix(";")})
+
+    assert answer.status_code == 200, answer.text
 
 
 def test_query_of_themes_runs(mine: Any) -> None:
