@@ -37,7 +37,7 @@ RUN_BY = {
     ("kafka.md", "bash"): "tests/e2e/test_kafka_examples.py",
     ("deployment.md", "sql"): "tests/store/test_clickhouse.py",
     ("bi.md", "sql"): "tests/dashboard/sql/test_documents.py",
-    ("sql.md", "sql"): "tests/dashboard/sql/test_documents.py",
+    ("cookbook.md", "sql"): "tests/dashboard/sql/test_documents.py",
     ("themes.md", "sql"): "tests/dashboard/sql/test_documents.py",
 }
 BLOCK = re.compile(r"(?P<before>[^\n]*)\n+^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```", re.M | re.S)

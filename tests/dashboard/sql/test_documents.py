@@ -1,4 +1,4 @@
-"""The SQL of docs/sql.md, docs/themes.md and docs/bi.md runs."""
+"""The SQL of docs/cookbook.md, docs/themes.md and docs/bi.md runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def statements(page: str) -> list[str]:
     return [statement for statement in block.split(";\n") if statement.strip()]
 
 
-@pytest.mark.parametrize("query", blocks("docs/sql.md"), ids=lambda query: query.split("\n")[0][:50])
+@pytest.mark.parametrize("query", blocks("docs/cookbook.md"), ids=lambda query: query.split("\n")[0][:50])
 def test_query_of_the_cookbook_runs(mine: Any, query: str) -> None:
     answer = mine.post("/api/v1/sql", json={"query": query.strip().removesuffix(";")})
 
