@@ -15,6 +15,7 @@ from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import PAGING, Content, PageExtras, View, ViewRequest
 from phospho_dashboard.services import Services
+from phospho_dashboard.transcripts.highlights import excerpt
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
 from phospho_dashboard.transcripts.steps import step_tree
 from phospho_store.registry.registry import Registry
@@ -66,7 +67,7 @@ class TaskPages:
                 "/tasks",
                 "analytics/tasks.html",
                 self.read_list,
-                page_extras=task_list_extras,
+                page_extras=self._list_extras,
                 parameters=PAGING,
                 page_parameters=("columns",),
             ),
@@ -89,6 +90,12 @@ class TaskPages:
                 page_parameters=("columns",),
             ),
         ]
+
+    def _list_extras(self, request: ViewRequest, content: Content) -> Content:
+        words = request.scope.filters.q
+        matches = self._tasks.matches(request.project_id, [task["task_id"] for task in content["tasks"]], words)
+        excerpts = {task_id: excerpt(texts, words) for task_id, texts in matches.items()}
+        return task_list_extras(request, content) | {"excerpts": excerpts}
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
         task = content["task"]

@@ -108,6 +108,7 @@ def _by_task(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 PREVIEW_CHARACTERS = 240
+MATCH_CHARACTERS = 1000
 _FIRST_PLACE = (2**62, "\U0010ffff")
 
 # The sorts of the list, the greatest first: the name in the URL, the label, and an Int64.
@@ -142,6 +143,21 @@ SELECT
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
 """
+# The part of each text around a phrase; the beginning, where the phrase is spelled otherwise.
+_AROUND = """substringUTF8(
+    task_rows.$side,
+    greatest(toInt64(positionCaseInsensitiveUTF8(task_rows.$side, {phrase:String})) - 80, 1),
+    {characters:UInt32}
+)"""
+_MATCHES = compose(
+    """
+SELECT task_id, $input AS input, $output AS output
+FROM task_rows FINAL
+WHERE project_id = {project:String} AND task_id IN {tasks:Array(String)}
+""",
+    input=compose(_AROUND, side="input"),
+    output=compose(_AROUND, side="output"),
+)
 _ANALYSES = compose(
     """
 SELECT task_id, language, sentiment, sentiment_score, sentiment_magnitude, output_language, output_sentiment,
@@ -212,6 +228,12 @@ class Tasks:
         parameters = {"project": project_id, "tasks": task_ids, "characters": PREVIEW_CHARACTERS}
         rows = {row["task_id"]: row for row in self._store.rows(_PREVIEWS, parameters)}
         return self.with_findings(project_id, [rows[task_id] for task_id in task_ids if task_id in rows])
+
+    def matches(self, project_id: str, task_ids: list[str], phrase: str) -> dict[str, tuple[str, str]]:
+        """Return by task the parts of its input and its output in which a search for `phrase` looks for it."""
+        parameters = {"project": project_id, "tasks": task_ids, "phrase": phrase, "characters": MATCH_CHARACTERS}
+        rows = self._store.rows(_MATCHES, parameters) if task_ids and phrase else []
+        return {row["task_id"]: (row["input"], row["output"]) for row in rows}
 
     def task(self, project_id: str, task_id: str, texts: Texts = WHOLE_TEXTS) -> Row:
         """Return one task with its texts, findings, feedback and neighbours in the session; Problem 404."""

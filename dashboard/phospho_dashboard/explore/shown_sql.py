@@ -57,7 +57,7 @@ def written_out(sql: str, parameters: Mapping[str, Any]) -> str:
 
 def _over_views(question: Question, scope: Scope, prices: Mapping[str, Any], condition: str) -> str:
     filters = [name for name in scope.filters.narrowing() if name in FILTERS]
-    also = SEARCH if scope.filters.q else "1"
+    also = " AND ".join([*([SEARCH] if scope.filters.q else []), *scope.filters.of_views()]) or "1"
     sql = question.sql(view_rows(condition, question.columns, filters, also))
     return written_out(sql, scope.parameters(**question.parameters, **prices))
 

@@ -59,8 +59,8 @@ def _user_id(form: Form) -> str:
 
 def _confirmation(project_id: str, user_id: str) -> Confirmation:
     effects = (
-        "Deletes all that was logged about this user up to now: tasks, sessions, feedback, labels, notes, dead letters,"
-        " and what was learnt from them.",
+        "Deletes all that was logged about this user up to now: tasks, sessions, feedback, labels, notes and dead"
+        " letters, and what was learnt from them.",
         "This can't be undone. Takes seconds. The next page has a signed report to keep.",
     )
     return Confirmation(f"Forget user {user_id}?", effects, "Forget user", item_url("/users", user_id, project_id))

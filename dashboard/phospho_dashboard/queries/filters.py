@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, tzinfo
 from typing import Any, get_args
 
+from phospho_dashboard.queries.conditions import MAX_CHARACTERS as MAX_WHERE_CHARACTERS
+from phospho_dashboard.queries.conditions import Condition, conditions_of, joined
 from phospho_dashboard.queries.periods import PERIODS, Extent, Span, time_ms
 from phospho_dashboard.queries.search import contains, longest_word
 from phospho_schemas.messages import Flag
@@ -25,6 +27,7 @@ from phospho_web.problems import Problem
 
 _MAX_CHARACTERS = 512
 _MAX_WORDS_CHARACTERS = 200
+_MOST_CHARACTERS = {"q": _MAX_WORDS_CHARACTERS, "where": MAX_WHERE_CHARACTERS}
 # The filters that are one of few, which the form of a page offers.
 _CHOICES = {"flag": get_args(Flag), "sentiment": ("positive", "neutral", "negative")}
 # The names in the URL that Python keeps for itself.
@@ -40,7 +43,8 @@ class Filters:
 
     `since` and `until` (ISO 8601, `from` and `to` in the URL) are a time of one's own, where no `period` is set. `q`
     is one phrase, found in the input or the output as `queries.search` compares texts. `event`, `theme`, `language`
-    and `sentiment` are what detection said of a task; the theme `none` is of tasks without one.
+    and `sentiment` are what detection said of a task; the theme `none` is of tasks without one. `where` are further
+    conditions, as `queries.conditions` reads them.
     """
 
     period: str = ""
@@ -55,6 +59,7 @@ class Filters:
     sentiment: str = ""
     flag: str = ""
     q: str = ""
+    where: str = ""
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Filters:
@@ -62,7 +67,7 @@ class Filters:
         given = {field.name: query.get(URL_NAMES.get(field.name, field.name), "") for field in fields(cls)}
         values = {name: value if name in _IDS else value.strip() for name, value in given.items()}
         for name, value in values.items():
-            limit = _MAX_WORDS_CHARACTERS if name == "q" else _MAX_CHARACTERS
+            limit = _MOST_CHARACTERS.get(name, _MAX_CHARACTERS)
             if len(value) > limit:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
         if values["period"] and values["period"] not in PERIODS:
@@ -72,7 +77,21 @@ class Filters:
                 raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(choices)}")
         if values["period"]:
             values |= {"since": "", "until": ""}
+        conditions_of(values["where"])
         return cls(**values)
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """The conditions of `where`."""
+        return conditions_of(self.where)
+
+    def of_views(self) -> list[str]:
+        """Return the conditions of `where` on the view `tasks`, with the parameters of a Scope."""
+        return [condition.of_views(number) for number, condition in enumerate(self.conditions)]
+
+    def without(self, condition: Condition) -> str:
+        """Return `where` without one of its conditions."""
+        return joined(other for other in self.conditions if other != condition)
 
     def query(self, **changes: str) -> dict[str, str]:
         """Return the parameters of a URL with these filters, after `changes`; empty ones are left out."""
@@ -149,7 +168,11 @@ class Scope:
         ids = {"task_ids": list(self.task_ids)} if self.task_ids is not None else {}
         word = {"q_word": longest_word(self.filters.q)} if self.filters.q else {}
         times |= {f"{name}_{number}": ms for number, name, ms in self._range_ends()}
-        return {"project": self.project_id, **times, **ids, **self.filters.narrowing(), **word, **others}
+        filters: dict[str, Any] = self.filters.narrowing()
+        filters.pop("where", None)
+        for number, condition in enumerate(self.filters.conditions):
+            filters |= condition.parameters(number)
+        return {"project": self.project_id, **times, **ids, **filters, **word, **others}
 
     def tasks(self) -> str:
         """Return the condition on `task_rows FINAL`."""
@@ -192,13 +215,30 @@ class Scope:
         return replace(self, filters=replace(self.filters, event=name))
 
     def _condition(self, table: str) -> str:
-        conditions = self._shared()
+        parts = self._shared()
         for owner, of_owner in _BY_TABLE.items():
-            own = self._active(of_owner)
+            own = self._active(of_owner) + self._where(owner)
             if own and owner != table:
                 own = [f"task_id IN (SELECT task_id FROM {owner} FINAL WHERE {' AND '.join(self._shared() + own)})"]
-            conditions += own
-        return " AND ".join(conditions + ([self._has_event(table)] if self.filters.event else []))
+            parts += own
+        return " AND ".join(parts + self._events(table))
+
+    def _events(self, table: str) -> list[str]:
+        """Return the conditions on events: that of `event`, and those of `where`."""
+        of_filter = [self._has_event(table)] if self.filters.event else []
+        return of_filter + [
+            condition.event_sql(number, lambda name: self._has_event(table).replace("{event:", f"{{{name}:"))
+            for number, condition in enumerate(self.filters.conditions)
+            if condition.name == "event"
+        ]
+
+    def _where(self, table: str) -> list[str]:
+        """Return the conditions of `where` on the columns of a table; "" names those of every table."""
+        return [
+            condition.sql(number)
+            for number, condition in enumerate(self.filters.conditions)
+            if condition.name != "event" and condition.table == table
+        ]
 
     def _has_event(self, table: str) -> str:
         within = " AND ".join(self._shared())
@@ -209,7 +249,7 @@ class Scope:
 
     def _shared(self) -> list[str]:
         ids = ["task_id IN {task_ids:Array(String)}"] if self.task_ids is not None else []
-        return [_OF_PROJECT, *self._times(), *ids, *self._active(_BOTH)]
+        return [_OF_PROJECT, *self._times(), *ids, *self._active(_BOTH), *self._where("")]
 
     def _times(self) -> list[str]:
         start = ["created_at >= fromUnixTimestamp64Milli({start_ms:Int64})"] if self.span.start_ms is not None else []

@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 from phospho_schemas.normalisation import searchable
 
 MAX_OCCURRENCES = 50
+# The characters of an excerpt before and after what it is about.
+_BEFORE, _AFTER = 60, 120
 # Marks of Markdown, which the formatted text does not show.
 _SYNTAX = frozenset("*_`~#|[]>")
 _LINK_TARGET = re.compile(r"\]\([^)\s]*\)")
@@ -58,6 +60,17 @@ def highlights(text: str, events: Iterable[Mapping[str, Any]], *, is_formatted: 
         for start in phrase.occurrences(folded.text)
     ]
     return list(_apart(parts))
+
+
+def excerpt(texts: Iterable[str], phrase: str) -> Markup:
+    """Return the part of the first of `texts` that has a phrase, as search compares texts; empty where none has it."""
+    for text in texts:
+        parts = highlights(text, [{"name": "match", "evidence": phrase}])
+        if parts:
+            start, end = max(parts[0].start - _BEFORE, 0), parts[0].end + _AFTER
+            html = marked(text[start:end], start, parts)
+            return Markup("{}{}{}").format("…" if start else "", html, "…" if end < len(text) else "")
+    return Markup()
 
 
 def marked(text: str, start: int, parts: Sequence[Highlight]) -> Markup:

@@ -63,6 +63,7 @@ def _rows_of_sql(client: TestClient, key: str, sql: str) -> list[dict[str, Any]]
 def test_sql_has_the_numbers_of_the_chart(priced: TestClient, project: str, key: str) -> None:
     """Each metric once, with dimensions, filters and forms in turn, through the guard of users' SQL."""
     filters = [{}, {"q": "HELLO from"}, {"user": ODD}, {"event": ODD}, {"flag": "success"}, {"model": "large"}]
+    filters.append({"where": "event!=refund; metadata.plan=pro; language=en"})
     dimensions = ["", *DIMENSIONS]
     for number, metric in enumerate(METRICS):
         query = {"project": project, **PERIOD, "metric": metric, "about": "price" if "metadata" in metric else ""}

@@ -95,3 +95,16 @@ def test_pages_highlight_evidence_and_switch_to_raw_texts(world: Any, project: s
     assert "Show raw text" in client.get("/tasks/t", params={"project": project}).text
     assert refused.status_code == 400
     assert "Raw, or leave" in refused.text
+
+
+def test_list_of_tasks_shows_the_match_of_a_search(world: Any, project: str) -> None:
+    world.add_task(project, "deep", input="x " * 600 + "<i> a Refund, please", output="y " * 200)
+    world.add_task(project, "folded", input="no", output="no REFU\u0301ND? refund\u2019s")
+    client = world.open_pages()
+
+    page = client.get("/tasks", params={"project": project, "q": "refund"}).text
+    plain = client.get("/tasks", params={"project": project}).text
+
+    assert re.search(r'class="match" dir="auto">…(x )+&lt;i&gt; a <mark title="match">Refund</mark>, please<', page)
+    assert '? <mark title="match">refund</mark>' in page
+    assert 'class="match"' not in plain
