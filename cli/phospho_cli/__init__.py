@@ -54,6 +54,7 @@ _COMMANDS = {
     "alerts": LazyCommand(
         "commands.alerts:alerts", _CLIENT, "Tell Slack, e-mail and others when a number crosses a line."
     ),
+    "labels": LazyCommand("commands.labels:labels", _CLIENT, "Review events in Argilla or Label Studio."),
     "themes": LazyCommand("commands.themes:themes", _CLIENT, "See what users talk about, and evaluate it."),
     "demo": LazyCommand("demo.command:demo", _CLIENT, "Log generated conversations, past and live."),
     "evaluate": LazyCommand(
