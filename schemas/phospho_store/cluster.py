@@ -94,11 +94,11 @@ class Cluster:
         )
         windows = rf"replicated_deduplication_window = \1, replicated_deduplication_window_seconds = {_WINDOW_S}"
         rest = _WINDOW.sub(windows, rest)
-        shard = f"sipHash64({', '.join(columns[:_COLUMNS_OF_THE_SHARD])})"
+        shard_columns = ", ".join(columns[:_COLUMNS_OF_THE_SHARD])
         return (
             f"CREATE TABLE IF NOT EXISTS {local} {self._on}{rest}",
             f"CREATE TABLE IF NOT EXISTS {table} {self._on} AS {local}"
-            f" ENGINE = Distributed('{self.name}', currentDatabase(), '{local}', {shard})",
+            f" ENGINE = Distributed('{self.name}', currentDatabase(), '{local}', sipHash64({shard_columns}))",
         )
 
     def _alter_table(self, table: str, rest: str) -> tuple[str, ...]:

@@ -103,6 +103,8 @@ ORDER BY $time LIMIT $limit
 """
 _DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $condition"
 
+_HAS_ID = "toString(tuple($identity)) IN {ids:Array(String)}"
+
 
 @dataclass(frozen=True)
 class Deleted:
@@ -222,7 +224,7 @@ class _Expiring:
             return
         rows = self.store.rows(f"SELECT toString(tuple(*)) AS id FROM ({expired})", parameters)
         for ids in pages(row["id"] for row in rows):
-            yield f"toString(tuple({identity})) IN {{ids:Array(String)}}", {"ids": list(ids)}
+            yield compose(_HAS_ID, identity=identity), {"ids": list(ids)}
 
 
 def _cutoff(retention_days: int, now: datetime) -> str:

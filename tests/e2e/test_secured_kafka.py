@@ -232,7 +232,8 @@ def test_pipeline_runs_with_the_documented_acls(cluster: SecuredCluster, monkeyp
     findings = check_kafka(load(KafkaSettings, cluster.environment("extraction")), "sink")
     wrong = "\n".join(finding.line for finding in findings if finding.advice)
     assert "rights in Kafka for sink: not allowed: " in wrong
-    assert "READ acme.phospho.analyses" in wrong
+    assert "READ acme.phospho.tasks" in wrong
+    assert "wrong topic acme.phospho.analyses: missing" in wrong
     assert "consumer group acme-phospho-sink: can't be read" in wrong
     findings = check_kafka(load(KafkaSettings, cluster.environment("root")))
     assert [finding.line for finding in findings if finding.advice] == [

@@ -27,11 +27,12 @@ RULES = {
 }
 # A value, category or judge taken from an annotation before the event's own.
 MERGE = re.compile(r"""\["(?:value|category|judge)"\] (?:is None else|or) """)
-# Hashes that are not of a task and its revision: of a closed session, a turn, parts of tables, a label.
+# Hashes that are not of a task and its revision: of a closed session, a turn, parts of tables, a label, a shard.
 OTHER_HASHES = {
     "sipHash64(session_close_rows.revision)",
     "sipHash64(task_id, state)",
     "sipHash64(name)",
+    "sipHash64({shard_columns})",
     "sipHash64(table, name)",
     "sipHash64(task_id, revision, label = 'confirmed')",
 }
