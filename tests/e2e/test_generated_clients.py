@@ -64,7 +64,14 @@ PATH_VALUES = {
     "theme_id": "unknown",
     "alert_id": "unknown",
 }
-ITEMS = {"sessions": "s-1", "tasks": "t-1", "similar-tasks": "t-1", "event-stats": "refund", "themes": "1"}
+ITEMS = {
+    "sessions": "s-1",
+    "tasks": "t-1",
+    "similar-tasks": "t-1",
+    "users": "ann",
+    "event-stats": "refund",
+    "themes": "1",
+}
 # None of these exists, and only an administrator sees people.
 MISSING = {
     "get_backfills_backfill_id",

@@ -121,7 +121,7 @@ class _SideScorer:
 
     def _batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Reading]]:
         """Yield the texts that have words, with their indexes, as many at once as may be scored together."""
-        clauses: dict[int, list[Clause]] = {}
+        clauses: dict[int, Sequence[Clause]] = {}
         rows = 0
         for index, text in enumerate(texts):
             text_clauses = clauses_of(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from bisect import bisect_right
@@ -27,6 +28,10 @@ _CAPITAL = re.compile(r"[A-Z\u00c0-\u00de\u0130\u0391-\u03a9\u0401-\u042f]")
 # A clause with more capitals than this, of all its letters, is shouted; with fewer it may be an acronym.
 _SHOUTED_SHARE = 0.6
 _MIN_SHOUTED = 5
+
+# Parts of detection read the same texts of a batch, one after the other: short ones are cut into clauses once.
+_MAX_KEPT_CHARACTERS = 2_000
+_KEPT_TEXTS = 2_048
 
 # A clause and its word pieces.
 Clause = tuple[str, list[int]]
@@ -69,8 +74,21 @@ class Reading:
         return rows
 
 
-def clauses_of(text: str, max_pieces: int = MAX_READ_PIECES) -> list[Clause]:
-    """Return the clauses of the part of a text that is read, at most that many pieces together; none without words."""
+def clauses_of(text: str, max_pieces: int = MAX_READ_PIECES) -> Sequence[Clause]:
+    """
+    Return the clauses of the part of a text that is read; none without words.
+
+    Those of a text of more than 2,000 characters have at most `max_pieces` together.
+    """
+    return _kept_clauses(text) if len(text) <= _MAX_KEPT_CHARACTERS else _cut(text, max_pieces)
+
+
+@functools.lru_cache(maxsize=_KEPT_TEXTS)
+def _kept_clauses(text: str) -> Sequence[Clause]:
+    return _cut(text, MAX_READ_PIECES)
+
+
+def _cut(text: str, max_pieces: int) -> Sequence[Clause]:
     clauses: list[Clause] = []
     room = max_pieces
     model = embedder()
