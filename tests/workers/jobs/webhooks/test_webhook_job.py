@@ -224,6 +224,18 @@ def test_pending_delivery_is_sent_by_the_next_process(
     another.step_until(lambda: counts(store, project_id, hook) == (1, 0, 0))
 
 
+def test_delivery_under_way_when_a_process_finishes_is_sent_once(
+    store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
+) -> None:
+    find(store, project_id, "one", "refund")
+    job.step_until(lambda: job.is_sending)
+    job.finish()
+    assert counts(store, project_id, hook) == (1, 0, 0)
+
+    SteppedWebhookJob(store).settle()
+    assert len(receiver.received) == 1
+
+
 def test_hanging_receiver_does_not_delay_another(
     store: Store, project_id: str, receiver: Receiver, hook: Webhook, job: SteppedWebhookJob
 ) -> None:

@@ -12,9 +12,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from phospho_store.errors import StoreUnavailable
+from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.runtime import metrics
@@ -64,6 +64,14 @@ class Job(Protocol):
         """Do one bounded piece of work; True where more may wait. Blocking; raises what the store raises."""
 
 
+@runtime_checkable
+class FinishingJob(Protocol):
+    """A job that has work under way between its steps, such as requests whose outcomes it will store."""
+
+    def finish(self) -> None:
+        """End the work that is under way, within seconds. Blocking; raises what the store raises."""
+
+
 class JobThread:
     """
     Run a job until it is closed: a step when one of its tables has changed, or after its longest pause.
@@ -90,7 +98,7 @@ class JobThread:
         self._thread.start()
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Let the current step end, and stop."""
+        """Let the current step and the work under way end, and stop."""
         self._closing.set()
         self._thread.join(timeout_s)
 
@@ -108,6 +116,11 @@ class JobThread:
     def _run(self) -> None:
         while not self._closing.is_set():
             self._closing.wait(self._poll())
+        if isinstance(self._job, FinishingJob):
+            try:
+                self._job.finish()
+            except StoreError as error:
+                logger.warning("%s could not finish: %s", self._job.name, error)
 
     def _poll(self) -> float:
         """Do a step where one is due, and return how long to wait before the next poll."""

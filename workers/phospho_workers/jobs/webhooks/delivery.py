@@ -98,6 +98,8 @@ MAX_ATTEMPTS = 8
 _FIRST_BACKOFF_S = 10.0
 _BACKOFF_FACTOR = 4.0
 _MAX_BACKOFF_S = 6 * 3600.0
+# Less than others wait before they take over the projects of a process.
+_FINISH_S = 3.0
 _GONE = 410
 _REMOVED = {"status": "dead", "detail": "the webhook was removed, or its receiver is gone"}
 
@@ -153,6 +155,13 @@ class DeliverySender:
     def wait(self, timeout_s: float) -> None:
         """Wait until a delivery in flight has its answer, or for `timeout_s`."""
         wait(self._in_flight.values(), timeout_s, FIRST_COMPLETED)
+
+    def finish(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
+        """Wait for the deliveries in flight, for a few seconds, and store their outcomes. None is begun any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._in_flight = {key: request for key, request in self._in_flight.items() if not request.cancelled()}
+        wait(self._in_flight.values(), _FINISH_S)
+        self.store_outcomes(webhooks, now)
 
     def send_due(self, webhooks: Mapping[WebhookKey, Webhook], now: datetime) -> None:
         """Begin the deliveries that are due, as far as there are threads for them."""

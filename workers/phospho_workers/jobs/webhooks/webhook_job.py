@@ -94,6 +94,10 @@ class WebhookJob:
         self._sender.wait(_WAIT_S)
         return self._sender.is_busy or (bool(held_webhooks) and self._is_time_to_read())
 
+    def finish(self) -> None:
+        """Store the outcomes of the requests under way, or whoever works on the project next would send them again."""
+        self._sender.finish(self._webhooks, self._now())
+
     def _is_time_to_read(self) -> bool:
         return time.monotonic() >= self._read_events_at_s
 
