@@ -104,6 +104,12 @@ def test_refused_bytes_that_are_not_utf8_open_no_second_engine(store: Store, pro
     assert store.rows(threads) == before != []
 
 
+def test_engine_corrects_its_count_of_memory(store: Store) -> None:
+    """Otherwise each insert leaves some in it, until weeks later every statement is refused."""
+    [row] = store.rows("SELECT value FROM system.server_settings WHERE name = 'memory_worker_correct_memory_tracker'")
+    assert row["value"] == "1"
+
+
 def test_big_integers_come_back_as_integers(store: Store, project_id: str) -> None:
     insert(store, "task_rows", task(project_id, "a", revision=2**64 - 1))
     query = "SELECT revision FROM task_rows WHERE project_id = {p:String}"
