@@ -49,12 +49,15 @@ async def test_each_turn_is_a_task_with_what_the_conversation_says(shop: httpx.A
     assert [event["event_name"] for event in tasks[1]["events"]] == ["flight"]
 
 
-async def test_answer_that_only_calls_tools_has_no_text(shop: httpx.AsyncClient) -> None:
-    calls = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "find"}}]}
+@pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}])
+async def test_answer_that_only_calls_tools_is_its_calls(shop: httpx.AsyncClient, content: dict[str, Any]) -> None:
+    function = {"name": "find", "arguments": "{}"}
+    calls = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]} | content
+    session_id = f"calls-{len(content)}-{content.get('content')}"
 
-    await _log(shop, _told([FLIGHT[0], calls], session_id="only-calls"))
+    await _log(shop, _told([FLIGHT[0], calls], session_id=session_id))
 
-    assert await _turns(shop, "only-calls") == [("A flight to Lisbon", None)]
+    assert await _turns(shop, session_id) == [("A flight to Lisbon", "find({})")]
 
 
 async def test_a_conversation_that_grows_is_told_once(shop: httpx.AsyncClient) -> None:

@@ -219,6 +219,14 @@ def test_langfuse_and_mlflow_are_read(attributes: dict[str, Any]) -> None:
     [
         {"langfuse.observation.type": "generation", "langfuse.observation.usage_details": '{"input": 5, "output": 2}'},
         {"mlflow.spanType": '"LLM"', "mlflow.chat.tokenUsage": '{"input_tokens": 5, "output_tokens": 2}'},
+        {
+            "langfuse.observation.type": "generation",
+            "langfuse.observation.usage_details": '{"input": 1, "input_cached_tokens": 4, "output": 2, "total": 7}',
+        },
+        {
+            "mlflow.spanType": '"LLM"',
+            "mlflow.chat.tokenUsage": '{"input_tokens": 1, "cache_read_input_tokens": 4, "output_tokens": 2}',
+        },
     ],
 )
 def test_token_counts_in_json_are_read(attributes: dict[str, Any]) -> None:
@@ -242,14 +250,19 @@ def test_langsmith_is_read_with_its_serialised_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("provider", "role", "text"),
-    [("openai", "unknown", "Hel\nlo!"), ("gcp.gen_ai", "assistant", "Hello!"), ("gcp.gemini", "model", "Hello!")],
+    ("model", "role", "text"),
+    [
+        ("gpt-5", "unknown", "Hel\nlo!"),
+        ("claude-sonnet-4@vertex", "assistant", "Hel\nlo!"),
+        ("gemini-2.5-flash", "assistant", "Hello!"),
+        ("models/gemini-2.5-pro", "model", "Hello!"),
+    ],
 )
-def test_parts_of_an_answer_are_joined_as_its_provider_cuts_them(provider: str, role: str, text: str) -> None:
+def test_parts_of_an_answer_are_joined_as_its_model_cuts_them(model: str, role: str, text: str) -> None:
     """OpenLLMetry calls the role of LangChain's chunks unknown."""
     parts = [{"type": "text", "content": piece} for piece in ("Hel", "lo!")]
     messages = json.dumps([{"role": role, "parts": parts}])
-    assert chat_row({"gen_ai.provider.name": provider, "gen_ai.output.messages": messages})["output"] == text
+    assert chat_row({"gen_ai.request.model": model, "gen_ai.output.messages": messages})["output"] == text
 
 
 def test_calls_beside_the_parts_of_a_message_are_kept() -> None:

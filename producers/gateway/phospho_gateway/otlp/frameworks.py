@@ -42,15 +42,17 @@ def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
     if usage:
         return _sum(usage, _ADK_TOKENS_IN), _sum(usage, _ADK_TOKENS_OUT)
     response = usage_of(json_object(attributes.get("response_data")))
-    if response.tokens_in is not None:
+    if (response.tokens_in, response.tokens_out) != (None, None):
         return response.tokens_in, response.tokens_out
     counts = next((counts for name in _USAGES if (counts := json_object(attributes.get(name)))), {})
-    return _first_count(counts, "input"), _first_count(counts, "output")
+    return _side_count(counts, "input", "prompt_tokens"), _side_count(counts, "output", "completion_tokens")
 
 
-def _first_count(counts: Attributes, side: str) -> int | None:
-    names = (side, f"{side}_tokens", "prompt_tokens" if side == "input" else "completion_tokens")
-    return next((count for name in names if (count := count_of(counts.get(name))) is not None), None)
+def _side_count(counts: Attributes, side: str, other_name: str) -> int | None:
+    """Return the tokens of a side. Langfuse and MLflow count those of a cache and of thoughts apart."""
+    names = [name for name in counts if side in name] or [other_name]
+    parts = [count for name in names if (count := count_of(counts.get(name))) is not None]
+    return sum(parts) if parts else None
 
 
 def vercel_output(attributes: Attributes) -> list[Message]:

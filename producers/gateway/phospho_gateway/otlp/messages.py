@@ -83,7 +83,8 @@ def outputs_of(span: Span) -> list[Any]:
         or frameworks.vercel_output(attributes)
     )
     if messages:
-        answers = [_as_answer(message, is_gemini=_is_gemini(attributes)) for message in messages]
+        is_gemini = "gemini" in conventions.first_text(attributes, conventions.MODEL).lower()
+        answers = [_as_answer(message, is_gemini=is_gemini) for message in messages]
         return sorted(answers, key=lambda message: not message.get("content"))
     answer = _first(attributes, _OUTPUT_TEXTS)
     return [] if answer is None else [answer]
@@ -98,11 +99,6 @@ def _as_answer(message: Message, *, is_gemini: bool) -> Message:
     if message.get("role") in ("tool", "function", "model"):
         return message
     return message | {"role": "model" if is_gemini else "assistant"}
-
-
-def _is_gemini(attributes: Attributes) -> bool:
-    provider = conventions.first_text(attributes, ("gen_ai.provider.name", "gen_ai.system"))
-    return provider.lower().startswith(("gcp.", "gemini", "google", "vertex"))
 
 
 def tokens_in(attributes: Attributes) -> int | None:

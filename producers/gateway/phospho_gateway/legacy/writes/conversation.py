@@ -106,11 +106,12 @@ def _split(messages: list[Message]) -> list[list[Message]]:
 def _sides(turn: list[Message]) -> dict[str, Any]:
     """Return input and output of a turn: texts for one question and one answer, else messages."""
     *inputs, last = turn
+    output: Any = None
     if last["role"] not in _ASSISTANT_ROLES:
-        inputs, last = turn, {"content": None}
-    # A message that only calls tools has no content.
-    content = last.get("content")
-    output = content if type(content) in (str, type(None)) else [last]
+        inputs = turn
+    else:
+        # A message that only calls tools has no text, or an empty one.
+        output = content if type(content := last.get("content")) is str and content else [last]
     if not inputs:
         return {"input": "", "output": output}
     if len(inputs) == 1 and type(inputs[0].get("content")) is str:
