@@ -13,9 +13,8 @@ from .parts import CALL, Part, arguments_text
 __all__ = ["Growing"]
 
 # A step of a path as in `$.days[0]['first name']`.
-_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,4})\]|\['([^']*)'\]|\["([^"]*)"\]""")
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
 _MAX_STEPS = 32
-_MAX_INDEX = 1000
 _VALUE_FIELDS = (
     ("numberValue", "number_value"),
     ("boolValue", "bool_value"),
@@ -85,9 +84,9 @@ def _held(holder: Any, step: str | int) -> Any:
 def _put(holder: Any, step: str | int, value: Any) -> None:
     if isinstance(holder, dict) and isinstance(step, str):
         holder[step] = value
-    elif isinstance(holder, list) and isinstance(step, int) and step < _MAX_INDEX:
-        holder.extend([None] * (step + 1 - len(holder)))
-        holder[step] = value
+    elif isinstance(holder, list) and isinstance(step, int) and step <= len(holder):
+        # Pieces arrive in order: an index beyond the next item is ignored, as items between would have to be made up.
+        holder[step : step + 1] = [value]
 
 
 def _entered(holder: Any, step: str | int, empty: Any) -> Any:

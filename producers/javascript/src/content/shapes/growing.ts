@@ -6,9 +6,8 @@ import { argumentsText, type Kind, type Part } from "./parts.js";
 type Step = string | number;
 
 // A step of a path as in `$.days[0]['first name']`.
-const STEP = /\.([^.[\]]+)|\[(\d{1,4})\]|\['([^']*)'\]|\["([^"]*)"\]/g;
+const STEP = /\.([^.[\]]+)|\[(\d{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]/g;
 const MAX_STEPS = 32;
-const MAX_INDEX = 1000;
 const VALUE_FIELDS = ["numberValue", "number_value", "boolValue", "bool_value"];
 
 /**
@@ -77,8 +76,8 @@ function put(holder: Json, step: Step, value: Json): void {
   if (isObject(holder) && typeof step === "string") {
     // A plain assignment of `__proto__` would set no field.
     Object.defineProperty(holder, step, { value, enumerable: true, configurable: true, writable: true });
-  } else if (Array.isArray(holder) && typeof step === "number" && step < MAX_INDEX) {
-    while (holder.length <= step) holder.push(null);
+  } else if (Array.isArray(holder) && typeof step === "number" && step <= holder.length) {
+    // Pieces arrive in order: an index beyond the next item is ignored, as items between would have to be made up.
     holder[step] = value;
   }
 }
