@@ -205,7 +205,7 @@ class Assembly(AnswerParts):
         for part in parts if isinstance(parts, list) else [parts]:
             call = (part.get("functionCall") or part.get("function_call")) if isinstance(part, Mapping) else None
             pieces = (call.get("partialArgs") or call.get("partial_args")) if isinstance(call, Mapping) else None
-            if isinstance(call, Mapping) and (pieces or not call.get("args")):
+            if isinstance(call, Mapping) and (pieces or call.get("args") is None):
                 self._piece_of_call(choice, call.get("name"), pieces)
             else:
                 self._append(choice, content_parts(part, PIECE))
