@@ -111,3 +111,30 @@ test("a chunk that nobody knows adds nothing to the text, and stays in the raw o
   assert.equal(log.output, "Hello!1");
   assert.deepEqual(log.raw_output, chunks);
 });
+
+const COUNT = 16_000;
+const numbers = Array.from({ length: COUNT }, (_, number) => number);
+const call = { function: { name: "a" } };
+const MANY_PARTS = {
+  "calls without an index": [{ choices: [{ delta: { tool_calls: numbers.map(() => call) } }] }],
+  "calls of the same index": [
+    {
+      choices: [{ delta: { tool_calls: numbers.map((number) => ({ ...call, id: `${number}`, index: 0 })) } }],
+    },
+  ],
+  "parts of Gemini": [
+    { candidates: [{ content: { parts: numbers.map(() => ({ functionCall: { name: "a" } })) } }] },
+  ],
+  "texts of the AI SDK": numbers.map((number) => ({ type: "text-delta", id: `${number}`, delta: "a()" })),
+};
+
+for (const [name, chunks] of Object.entries(MANY_PARTS)) {
+  test(`an answer of ${COUNT} ${name} takes linear time`, async () => {
+    const start = process.cpuUsage();
+
+    client.log({ input: "Say hello", output: chunks });
+
+    assert.equal((await logged()).output, numbers.map(() => "a()").join("\n"));
+    assert.ok(process.cpuUsage(start).user < 3_000_000, "each takes 0.1 to 0.3 s");
+  });
+}

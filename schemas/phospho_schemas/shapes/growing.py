@@ -27,17 +27,31 @@ class Growing:
     The arguments of a call that *is_object* are written as those of a whole answer, in which they are an object.
     """
 
-    __slots__ = ("_arguments", "identifier", "is_object", "kind", "name", "text")
+    __slots__ = ("_arguments", "_texts", "identifier", "is_object", "kind", "name")
 
     def __init__(self, kind: str, text: str = "") -> None:
-        self.kind, self.text, self.name, self.identifier, self.is_object = kind, text, "", "", False
+        self.kind, self.name, self.identifier, self.is_object = kind, "", "", False
         self._arguments: dict[str, Any] = {}
+        # Joined when the part is read: a string that grows is copied for each piece.
+        self._texts = [text] if text else []
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self._texts)
+
+    def add_text(self, text: str) -> None:
+        if text:
+            self._texts.append(text)
+
+    def set_text(self, text: str) -> None:
+        self._texts = [text]
 
     def part(self) -> Part:
         """Return the part as far as it has come."""
+        text = "".join(self._texts)
         if self.kind != CALL or not self.name:
-            return Part(self.text, self.kind)
-        whole = self._arguments or (_object(self.text or "{}") if self.is_object else self.text)
+            return Part(text, self.kind)
+        whole = self._arguments or (_object(text or "{}") if self.is_object else text)
         return Part(f"{self.name}({arguments_text(whole)})", CALL)
 
     def add_argument(self, piece: Mapping[str, Any]) -> None:

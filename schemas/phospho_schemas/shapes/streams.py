@@ -8,7 +8,6 @@ from typing import Any
 from .answer_parts import AUDIO, BLOCKS, CALLS, CONTENT, REFUSAL, AnswerParts, number
 from .envelopes import is_langchain_chunk, unwrapped
 from .figures import Usage, merge_counts, model_name, usage_of_counts
-from .growing import Growing
 from .parts import (
     CALL,
     PIECE,
@@ -141,7 +140,7 @@ class Assembly(AnswerParts):
         text = next((event[field] for field in _RESPONSES_WHOLE if isinstance(event.get(field), str)), "")
         position = (*position, number(event, "content_index") if kind == TEXT else 0)
         if text:
-            self._parts.setdefault(position, Growing(kind)).text = text
+            self._part(position, kind).set_text(text)
 
     def _responses_item(self, position: tuple[int, ...], kind: str, item: Mapping[str, Any]) -> None:
         if kind == "response.output_item.done":
@@ -153,7 +152,7 @@ class Assembly(AnswerParts):
         """Take the whole answer, which the last event repeats."""
         items = response.get("output") if isinstance(response, Mapping) else None
         if isinstance(items, list) and items:
-            self._parts.clear()
+            self._clear()
             self._set_whole((0, BLOCKS), [p for item in items if isinstance(item, Mapping) for p in item_parts(item)])
 
     def _anthropic(self, event: Mapping[str, Any]) -> bool:
@@ -184,9 +183,9 @@ class Assembly(AnswerParts):
         held = self._parts.get(position)
         if "partial_json" in delta:
             if held is not None and held.kind == CALL:
-                held.text += arguments_text(delta["partial_json"])
+                held.add_text(arguments_text(delta["partial_json"]))
         elif delta.get("type") == "citations_delta":
-            self._parts.setdefault(position, Growing(PIECE)).kind = PIECE
+            self._part(position, PIECE).kind = PIECE
         else:
             self._grow(position, delta.get("text"))
 
@@ -250,7 +249,7 @@ class Assembly(AnswerParts):
         elif kind in ("tool-call", "tool-input-available") and call_text(part):
             self._append(0, [Part(call_text(part) or "", CALL)])
         elif kind in ("start-step", "step-start"):
-            self._parts.clear()
+            self._clear()
             self._text_positions.clear()
         else:
             return isinstance(kind, str) and ("-" in kind or kind in ("start", "finish", "error", "abort"))
@@ -288,7 +287,8 @@ class Assembly(AnswerParts):
         """Take the calls that a run asks for, which may have come in pieces."""
         calls = _calls_of(action.get("submit_tool_outputs")) if isinstance(action, Mapping) else []
         if calls:
-            self._parts = {position: part for position, part in self._parts.items() if part.kind != CALL}
+            for position in [position for position, part in self._parts.items() if part.kind == CALL]:
+                self._remove(position)
             self._append(0, message_parts({"tool_calls": calls}))
 
     def _cohere(self, event: Mapping[str, Any]) -> bool:

@@ -21,6 +21,8 @@ class AnswerParts:
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, ...], Growing] = {}
+        # The positions of parts below each position, so that none has to be searched for.
+        self._below: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
         # Where the next piece of a call goes, by its choice and index.
         self._call_positions: dict[tuple[int, int], int] = {}
 
@@ -35,22 +37,21 @@ class AnswerParts:
 
     def _grow(self, position: tuple[int, ...], text: Any, kind: str = TEXT) -> None:
         if isinstance(text, str) and text:
-            part = self._parts.setdefault(position, Growing(kind))
-            part.text += text
+            self._part(position, kind).add_text(text)
 
     def _call(self, position: tuple[int, ...], name: Any, arguments: Any = None) -> None:
         """Begin a call, or add to its arguments."""
-        part = self._parts.setdefault(position, Growing(CALL))
-        if isinstance(name, str) and name != part.name and not part.text:
+        part = self._part(position, CALL)
+        if isinstance(name, str) and name != part.name and not part.has_text:
             part.name += name
-        part.text += arguments_text(arguments)
+        part.add_text(arguments_text(arguments))
 
     def _set_whole(self, position: tuple[int, ...], parts: list[Part]) -> None:
         """Replace what *position* holds by whole parts."""
-        for old in [old for old in self._parts if old[: len(position)] == position]:
-            del self._parts[old]
+        for old in (position, *self._below.get(position, ())):
+            self._remove(old)
         for index, part in enumerate(parts):
-            self._parts[(*position, index)] = Growing(part.kind, part.text)
+            self._put((*position, index), Growing(part.kind, part.text))
 
     def _add_calls(self, choice: int, calls: Any) -> None:
         """Add calls of tools: pieces where they have an index, whole ones where they have none."""
@@ -74,11 +75,11 @@ class AnswerParts:
             if part is not None and part.identifier not in ("", identifier):
                 position = (choice, CALLS, self._count(choice))
                 self._call_positions[choice, index] = position[2]
-            self._parts.setdefault(position, Growing(CALL)).identifier = identifier
+            self._part(position, CALL).identifier = identifier
         return position
 
     def _count(self, choice: int) -> int:
-        return sum(position[:2] == (choice, CALLS) for position in self._parts)
+        return len(self._below.get((choice, CALLS), ()))
 
     def _append(self, choice: int, parts: list[Part]) -> None:
         """Add whole parts behind those of the choice. Pieces continue the last one."""
@@ -86,9 +87,33 @@ class AnswerParts:
             count = self._count(choice)
             last = self._parts.get((choice, BLOCKS, count - 1))
             if last is not None and last.kind == part.kind == PIECE:
-                last.text += part.text
+                last.add_text(part.text)
             else:
-                self._parts[(choice, BLOCKS, count)] = Growing(part.kind, part.text)
+                self._put((choice, BLOCKS, count), Growing(part.kind, part.text))
+
+    def _part(self, position: tuple[int, ...], kind: str) -> Growing:
+        """Return the part at *position*, a new one of *kind* if there is none."""
+        part = self._parts.get(position)
+        return self._put(position, Growing(kind)) if part is None else part
+
+    def _put(self, position: tuple[int, ...], part: Growing) -> Growing:
+        self._parts[position] = part
+        for above in _above(position):
+            self._below.setdefault(above, set()).add(position)
+        return part
+
+    def _remove(self, position: tuple[int, ...]) -> None:
+        if self._parts.pop(position, None) is not None:
+            for above in _above(position):
+                self._below[above].discard(position)
+
+    def _clear(self) -> None:
+        self._parts.clear()
+        self._below.clear()
+
+
+def _above(position: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [position[:length] for length in range(2, len(position))]
 
 
 def number(event: Mapping[str, Any], field: str, default: int = 0) -> int:

@@ -9,6 +9,8 @@ export type Place = readonly number[];
 /** The parts of an answer by their places. */
 export class AnswerParts {
   readonly #parts = new Map<string, { place: Place; part: Growing }>();
+  // The places of parts below each place, so that none has to be searched for.
+  readonly #below = new Map<string, Map<string, Place>>();
 
   get(place: Place): Growing | undefined {
     return this.#parts.get(place.join())?.part;
@@ -21,18 +23,23 @@ export class AnswerParts {
   }
 
   set(place: Place, part: Growing): Growing {
-    this.#parts.set(place.join(), { place, part });
+    const key = place.join();
+    this.#parts.set(key, { place, part });
+    for (const above of keysAbove(place)) {
+      const below = this.#below.get(above) ?? new Map<string, Place>();
+      this.#below.set(above, below.set(key, place));
+    }
     return part;
   }
 
-  /** Return the number of places that begin with *start*. */
+  /** Return the number of places below *start*. */
   count(...start: number[]): number {
-    return this.#below(start).length;
+    return this.#below.get(start.join())?.size ?? 0;
   }
 
   /** Replace what *place* holds by whole parts. */
   placeWhole(place: Place, parts: readonly Part[]): void {
-    for (const key of this.#below(place)) this.#parts.delete(key);
+    for (const old of [place, ...(this.#below.get(place.join())?.values() ?? [])]) this.#remove(old);
     for (const [number, { kind, text }] of parts.entries()) {
       this.set([...place, number], new Growing(kind, text));
     }
@@ -40,11 +47,12 @@ export class AnswerParts {
 
   /** Remove the calls of tools. */
   dropCalls(): void {
-    for (const [key, { part }] of [...this.#parts]) if (part.kind === "call") this.#parts.delete(key);
+    for (const { place, part } of [...this.#parts.values()]) if (part.kind === "call") this.#remove(place);
   }
 
   clear(): void {
     this.#parts.clear();
+    this.#below.clear();
   }
 
   /** Return the parts of each choice, in order. */
@@ -52,17 +60,23 @@ export class AnswerParts {
     const choices = new Map<number, Part[]>();
     for (const { place, part } of [...this.#parts.values()].sort((a, b) => compare(a.place, b.place))) {
       const [choice = 0] = place;
-      choices.set(choice, [...(choices.get(choice) ?? []), part.part()]);
+      const parts = choices.get(choice);
+      if (parts) parts.push(part.part());
+      else choices.set(choice, [part.part()]);
     }
     return [...choices.values()];
   }
 
-  #below(start: Place): string[] {
-    const entries = [...this.#parts].filter(([, { place }]) =>
-      start.every((number, index) => place[index] === number),
-    );
-    return entries.map(([key]) => key);
+  #remove(place: Place): void {
+    const key = place.join();
+    if (!this.#parts.delete(key)) return;
+    for (const above of keysAbove(place)) this.#below.get(above)?.delete(key);
   }
+}
+
+/** Return the keys of the places that *place* is below: of its choice and order, and of all between. */
+function keysAbove(place: Place): string[] {
+  return place.slice(2).map((_, index) => place.slice(0, index + 2).join());
 }
 
 function compare(a: Place, b: Place): number {

@@ -272,7 +272,8 @@ export class Assembly {
     for (const part of Array.isArray(parts) ? parts : [parts ?? null]) {
       const call = isObject(part) ? part.functionCall || part.function_call : undefined;
       const pieces = isObject(call) ? call.partialArgs || call.partial_args : undefined;
-      if (isObject(call) && (isFilled(pieces) || call.args == null)) this.#pieceOfCall(choice, call.name, pieces);
+      if (isObject(call) && (isFilled(pieces) || call.args == null))
+        this.#pieceOfCall(choice, call.name, pieces);
       else this.#append(choice, contentParts(part, "piece"));
     }
   }
