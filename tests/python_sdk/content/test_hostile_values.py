@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import httpx
 import pytest
 
 import phospho
@@ -118,6 +120,22 @@ def test_unreadable_object_is_logged_as_its_type(client: phospho.Client, server:
     sent = only_log(server)
     assert (sent["input"], sent["output"]) == ("<Unreadable>", '["<Unreadable>"]')
     assert (sent["metadata"], sent["more"]) == ({"value": "<Unreadable>"}, {"a": "<Unreadable>", "b": 1})
+
+
+def test_mappings_that_hide_secrets_are_not_walked(
+    client: phospho.Client, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "secret")
+    headers = httpx.Headers({"Authorization": "Bearer secret", "X-Trace": "7"})
+
+    client.log({"headers": headers}, "because", metadata={"headers": headers}, environment=os.environ)
+    with phospho.tracer(metadata=headers) as trace:  # type: ignore[arg-type]
+        client.log("and?", metadata=trace.metadata)
+
+    assert client.flush(5).is_complete
+    first, second = server.logs
+    assert "secret" not in str((first, second))
+    assert (first["metadata"], first["environment"]) == ({"headers": str(headers)}, "<_Environ>")
 
 
 def test_changing_returned_content_changes_nothing_sent(make_client: Make, server: Any) -> None:

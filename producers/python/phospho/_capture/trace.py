@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
 from types import FrameType
 from typing import Any, Callable, Optional, TypeVar, cast, overload
 
-from .._content.json_values import text_of
+from .._content.json_values import MAPPINGS, text_of
 from .._ids import new_id
 from .._logger import logger
 from .generators import aclose, close
@@ -47,7 +47,7 @@ class tracer:
     ) -> None:
         task_id, session_id = (text_of(id) if id else None for id in (task_id, session_id))
         self._fixed_ids = (task_id, session_id)
-        self.metadata = dict(metadata) if isinstance(metadata, Mapping) else {"metadata": metadata} if metadata else {}
+        self.metadata = dict(metadata) if isinstance(metadata, MAPPINGS) else {"metadata": metadata} if metadata else {}
         self.task_id = task_id or new_id()
         self.session_id = session_id or new_id()
         # Steps that no task has yet: calls of models, with `init(tracing=True)`.

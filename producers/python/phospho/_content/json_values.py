@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable, Mapping
+import os
+from collections import ChainMap, UserDict, deque
+from collections.abc import Iterable
 from enum import Enum
 from itertools import islice
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-__all__ = ["approximate_bytes", "copy_of", "encode", "text_of", "to_jsonable"]
+__all__ = ["MAPPINGS", "approximate_bytes", "copy_of", "encode", "text_of", "to_jsonable"]
 
 # Deeper nesting is cut, and so is a graph of more values: nobody reads them, and a graph whose nodes refer to
 # each other has more paths than any memory holds.
@@ -25,6 +26,8 @@ CYCLE = "<cycle>"
 CUT = "<cut>"
 
 _PLAIN = (str, bool, type(None))
+# Of another mapping its `str` is kept, which may hide secrets: HTTP headers hide their authorization.
+MAPPINGS = (dict, MappingProxyType, UserDict, ChainMap)
 _COLLECTIONS = (list, tuple, set, frozenset, deque, range)
 
 # The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
@@ -91,7 +94,9 @@ class _Copy:
             self._inside.discard(id(value))
 
     def _container(self, value: Any, depth: int) -> Any:
-        if isinstance(value, (dict, Mapping)):
+        if isinstance(value, type(os.environ)):  # its `str` shows the secrets too
+            return f"<{type(value).__name__}>"
+        if isinstance(value, MAPPINGS):
             return {
                 k if type(k) is str else text_of(k): self.of(v, depth - 1)
                 for k, v in self._first_items(value.items())
