@@ -323,6 +323,35 @@ class TestStreams:
         assert sent(recorded)[0]["output"] == "4"
         assert list(stream) == []
 
+    @pytest.mark.parametrize("kind", ["raises", "fixed", "without weak references"])
+    def test_stream_with_unusual_response_is_logged_once(self, recorded: Recorded, kind: str) -> None:
+        class FixedResponse:
+            __slots__ = ()
+
+            def close(self) -> None:
+                pass
+
+        class Stream(FakeStream):
+            @property
+            def response(self) -> Any:
+                if kind == "raises":
+                    raise RuntimeError("not read yet")
+                return FixedResponse()
+
+        class StreamWithoutWeakReferences:
+            __slots__ = ("__dict__",)
+
+            def __iter__(self) -> Iterator[str]:
+                yield from ("4", "2")
+
+        @phospho.wrap(stream=True)
+        def answer(question: str) -> Any:
+            return StreamWithoutWeakReferences() if kind == "without weak references" else Stream(["4", "2"])
+
+        assert list(answer("why?")) == ["4", "2"]
+        assert [log["output"] for log in sent(recorded)] == ["42"]
+        phospho.log(input="and?", output=Stream(["4"]), stream=True)  # raises nothing
+
     def test_stream_left_by_with_block_is_logged_as_read(self, recorded: Recorded) -> None:
         class Stream(FakeStream):
             def __enter__(self) -> Stream:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Callable
 
@@ -32,18 +33,19 @@ def wrap_iterable(output: Any) -> None:
 def attach(output: Any, stream_log: StreamLog) -> None:
     """Log the values of *output* to *stream_log*. Raises TypeError or AttributeError if it can't be watched."""
     wrap_iterable(output)
-    setattr(output, _LOG_ATTRIBUTE, stream_log)
-    _finish_with_response(getattr(output, "response", None), stream_log)
-    # An app that drops the stream before its end has still received an answer.
+    # An app that drops the stream before its end has still received an answer. First, as it raises for some classes.
     weakref.finalize(output, stream_log.finish).atexit = False
+    setattr(output, _LOG_ATTRIBUTE, stream_log)
+    _finish_with_response(output, stream_log)
 
 
-def _finish_with_response(response: Any, stream_log: StreamLog) -> None:
+def _finish_with_response(output: Any, stream_log: StreamLog) -> None:
     """Finish the task when the app closes the HTTP response: OpenAI's stream helpers close nothing else."""
     for name in ("close", "aclose"):
-        original = getattr(response, name, None)
-        if callable(original):
-            setattr(response, name, _closing(original, stream_log))
+        with suppress(Exception):  # the app's own code: no such response, or one that can't be changed
+            response = output.response
+            if callable(getattr(type(response), name)):
+                setattr(response, name, _closing(getattr(response, name), stream_log))
 
 
 def _closing(original: Callable[..., Any], stream_log: StreamLog) -> Callable[..., Any]:
