@@ -87,9 +87,6 @@ for (const [name, read] of Object.entries({
     for await (const _ of body);
   },
   "a response that passes it on": ({ body }) => new Response(body).text(),
-  pipeThrough: async ({ body }) => {
-    for await (const _ of body.pipeThrough(new TextDecoderStream()));
-  },
   clone: (response) =>
     response
       .clone()

@@ -64,8 +64,7 @@ function watchMethods(target: Watched, log: StreamLog): boolean {
     isWatched = (hasMethod(target, name) && watchIteratorsOf(target, name, log)) || isWatched;
   }
   if (!isReadableStream(target)) return isWatched;
-  const isRead = watchIteratorsOf(target, "getReader", log) && watchBranches(target, log);
-  return (isRead && watchPipes(target, log)) || isWatched;
+  return (watchIteratorsOf(target, "getReader", log) && watchBranches(target, log)) || isWatched;
 }
 
 /** Watch the iterators or readers that a method of *target* returns. */
@@ -93,26 +92,6 @@ function watchBranches(target: Watched, log: StreamLog): boolean {
     }
     return branches;
   });
-}
-
-/** Watch what goes through the pipes of a web stream, which use none of its other methods. */
-function watchPipes(target: Watched, log: StreamLog): boolean {
-  if (typeof TransformStream === "undefined") return true;
-  const original = target.pipeThrough as Method;
-  return ["pipeThrough", "pipeTo"].every((name) =>
-    replace(target, name, (...args) => {
-      const spy: TransformStream<unknown, unknown> = new TransformStream({
-        transform(chunk, controller) {
-          log.add(chunk, spy);
-          controller.enqueue(chunk);
-        },
-        flush: () => log.finish(),
-      });
-      const watched = original.call(target, spy) as unknown as Record<string, Method>;
-      STREAM_OF.set(watched, target);
-      return watched[name]?.(...args);
-    }),
-  );
 }
 
 /** Return whether *value* is the result of the AI SDK's `streamText`, whose streams are branches of one. */
