@@ -7,6 +7,7 @@ import contextvars
 import gc
 import sys
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import phospho
+from phospho._capture import trace
 
 Recorded = phospho.RecordingTransport
 
@@ -145,6 +147,53 @@ def test_tracer_left_in_another_thread_is_left_in_the_first(recorded: Recorded) 
         generator.close()
 
         assert pool.submit(phospho.log, input="later").result()["session_id"] != "s"
+
+
+class Local:
+    """A local variable of a frame, which counts as alive while something refers to it."""
+
+
+@pytest.mark.parametrize("is_isolated", [False, True])
+def test_tracers_never_left_let_go_of_frames(monkeypatch: pytest.MonkeyPatch, is_isolated: bool) -> None:
+    monkeypatch.setattr(trace, "_OPEN_IN_FRAME", {})
+    alive: weakref.WeakSet[Local] = weakref.WeakSet()
+
+    def enter() -> None:
+        local = Local()
+        alive.add(local)
+        phospho.tracer().__enter__()
+
+    def run() -> None:
+        for _ in range(trace.MAX_OPEN + 200):
+            contextvars.Context().run(enter) if is_isolated else enter()
+
+    contextvars.Context().run(run)
+    gc.collect()
+
+    assert len(alive) <= trace.MAX_OPEN
+
+
+def test_tracers_never_left_in_a_loop_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "_OPEN_IN_FRAME", {})
+
+    def run() -> None:
+        for _ in range(trace.MAX_OPEN + 200):
+            phospho.tracer().__enter__()
+        assert len(trace._OPEN.get()) == len(trace._OPEN_IN_FRAME[sys._getframe()]) == trace.MAX_OPEN
+
+    contextvars.Context().run(run)
+
+
+def test_abandoned_tracers_leave_the_context() -> None:
+    def run() -> None:
+        for _ in range(3):
+            tracer = phospho.tracer()
+            tracer.__enter__()
+            contextvars.Context().run(tracer.__exit__)
+        with phospho.tracer() as inner:
+            assert trace._OPEN.get() == (inner,)
+
+    contextvars.Context().run(run)
 
 
 def traced_functions() -> list[Callable[[], Any]]:

@@ -28,6 +28,9 @@ _OPEN: ContextVar[tuple[tracer, ...]] = ContextVar("phospho_tracers", default=()
 # frame stays the same. The key is the frame and not its id, which another one may get where the tracer outlives it.
 _OPEN_IN_FRAME: dict[FrameType, list[tracer]] = {}
 
+# An app may enter tracers and never leave them. Of more, the oldest count as left, and their frames are let go.
+MAX_OPEN = 1000
+
 
 class tracer:
     """
@@ -59,11 +62,17 @@ class tracer:
         self.is_abandoned = False
 
     def __enter__(self) -> tracer:
-        _OPEN.set((*_OPEN.get(), self))
+        open_here = [tracer for tracer in _OPEN.get() if not tracer.is_abandoned]
+        _OPEN.set((*open_here, self)[-MAX_OPEN:])
         self.is_abandoned = False
         frame = sys._getframe(1)
         self._frames.append(frame)
-        _OPEN_IN_FRAME.setdefault(frame, []).append(self)
+        in_frame = _OPEN_IN_FRAME.setdefault(frame, [])
+        in_frame.append(self)
+        if len(in_frame) > MAX_OPEN:
+            in_frame.pop(0)._let_go(frame)
+        if len(_OPEN_IN_FRAME) > MAX_OPEN:
+            _let_go_oldest_frame()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -84,9 +93,12 @@ class tracer:
         if not entered:
             return None
         frame = leaving if leaving in entered else entered[-1]
+        self._let_go(frame)
+        return frame
+
+    def _let_go(self, frame: FrameType) -> None:
         with suppress(ValueError):  # another thread has just left it
             self._frames.remove(frame)
-        return frame
 
     def __call__(self, function: F) -> F:
         """Trace each call of *function*. Ids that were not given are new for each call."""
@@ -144,6 +156,13 @@ def take_steps(trace: tracer | None) -> list[dict[str, Any]]:
     trace.logs += 1
     steps, trace.spans_to_export = trace.spans_to_export, []
     return steps
+
+
+def _let_go_oldest_frame() -> None:
+    with suppress(RuntimeError, StopIteration):  # another thread has just entered or left one
+        frame = next(iter(_OPEN_IN_FRAME))
+        for tracer in _OPEN_IN_FRAME.pop(frame, ()):
+            tracer._let_go(frame)
 
 
 def _without_last(tracers: tuple[tracer, ...], closed: tracer) -> tuple[tracer, ...]:
