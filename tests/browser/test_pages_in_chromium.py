@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from browser.conftest import ATTACKED, DEAD_LETTER_ID, SCREENSHOTS, Open, log, serious_violations
 from browser.conversations import ATTACK
@@ -48,8 +50,11 @@ def test_each_page_fits_its_screen_and_is_kept_as_a_picture(open_page: Open, loo
 
 
 def overflow_px(page: Page) -> int:
-    """Return by how many pixels a page is wider than its screen."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    """Return by how many pixels a page is wider than its screen, once its charts have the screen's width."""
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    with suppress(PlaywrightTimeout):
+        page.wait_for_function(f"{overflow} <= 0", timeout=5_000)
+    return int(page.evaluate(overflow))
 
 
 def test_each_page_fits_a_phone_and_has_no_serious_violation(open_page: Open) -> None:
@@ -66,8 +71,8 @@ def test_each_page_fits_a_phone_and_has_no_serious_violation(open_page: Open) ->
         violations += serious_violations(page, f"{name}-dark", runOnly=["color-contrast"])
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(PHONE)
-        if overflow_px(page) > 0:
-            too_wide[name] = overflow_px(page)
+        if (overflow := overflow_px(page)) > 0:
+            too_wide[name] = overflow
         page.set_viewport_size(desktop)
     assert (violations, too_wide) == ([], {})
 

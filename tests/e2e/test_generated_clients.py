@@ -69,6 +69,7 @@ ITEMS = {
     "tasks": "t-1",
     "similar-tasks": "t-1",
     "users": "ann",
+    "boards": "unknown",
     "event-stats": "refund",
     "themes": "1",
 }
@@ -78,6 +79,7 @@ MISSING = {
     "get_dead_letters_dead_letter_id",
     "get_api_v1_receipts_receipt_id",
     "get_themes_item_id",
+    "get_boards_item_id",
     "get_alerts_alert_id",
     "get_task_logs_task_id",
     "get_people",

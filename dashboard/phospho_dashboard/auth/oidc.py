@@ -10,10 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import httpx
 import orjson
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -22,6 +21,10 @@ from joserfc.jwk import KeySet
 from phospho_dashboard.settings import OidcSettings, is_safe_url
 from phospho_schemas.people import ROLES, Role
 from phospho_web.problems import Problem
+
+if TYPE_CHECKING:
+    # A tenth of a second, which only a process with a provider needs.
+    import httpx
 
 # Signatures with a public key only: a secret that the browser's side could know signs nothing here.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -181,6 +184,8 @@ class OidcProvider:
 
     async def _fetch(self, method: str, url: str, **request: Any) -> dict[str, Any]:
         """Return the JSON object that the provider answers, of at most 1 MB and within 10 s."""
+        import httpx
+
         try:
             async with (
                 asyncio.timeout(_TIMEOUT_S),
@@ -199,6 +204,8 @@ class OidcProvider:
 
     @cached_property
     def _tls(self) -> Any:
+        import httpx
+
         return httpx.create_ssl_context()
 
 
