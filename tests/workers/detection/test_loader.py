@@ -15,13 +15,14 @@ from fixtures.matches import found_matches
 from fixtures.waiting import wait_until
 from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import Project, ProjectSettings
+from phospho_schemas.theme_rows import ThemeModelRow
 from phospho_store.clickhouse import remote
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.loader import BackgroundCache, DefinitionCache
+from phospho_workers.detection.loader import BackgroundCache, DefinitionCache, read_theme_model
 from workers.detection.tasks import keywords, semantic, task
 
 
@@ -239,3 +240,12 @@ def test_cache_has_projects_with_settings_but_no_definitions(store) -> None:
     projects = store.cache.current().by_project
     assert projects["quiet"].settings.detect_sentiment is False
     assert "plain" not in projects
+
+
+def test_theme_model_without_themes_is_none_and_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    created_at = datetime(2026, 1, 1, tzinfo=UTC)
+    row = ThemeModelRow(project_id="shop", version=1, tasks=12, texts=12, model="", created_at=created_at)
+    assert read_theme_model(row) is None
+    assert not caplog.messages
+    assert read_theme_model(row.model_copy(update={"model": "{}"})) is None
+    assert "theme model 1 is not used" in caplog.text

@@ -187,9 +187,9 @@ def read_student(row: StudentRow) -> Student | None:
 
 
 def read_theme_model(row: ThemeModelRow) -> ThemeModel | None:
-    """Return a theme model, None where a newer release wrote it."""
+    """Return a theme model, None where there is no theme or a newer release wrote it."""
     try:
-        return ThemeModel.from_json(row.model, row.version)
+        return ThemeModel.from_json(row.model, row.version) if row.model else None
     except BadThemeModel as error:
         logger.warning("%s: theme model %d is not used: %s", row.project_id, row.version, error)
         return None

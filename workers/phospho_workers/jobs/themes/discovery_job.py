@@ -106,7 +106,7 @@ class ThemeDiscoveryJob:
         self, due: _DueProject, tasks: Sequence[SampledTask], edits: Mapping[str, ThemeEdit]
     ) -> Discovery | None:
         texts = [task.text for task in tasks]
-        model = read_theme_model(due.previous) if due.previous is not None and due.previous.model else None
+        model = read_theme_model(due.previous) if due.previous is not None else None
         if due.previous is None or model is None:
             student = due.student or worthwhile_student(texts)
             return discover(texts, due.project_id, due.version, student=student)
