@@ -47,6 +47,28 @@ def test_assembly_has_text_and_figures_of_its_chunks(example: dict[str, Any]) ->
     assert (assembly.usage(), assembly.model()) == (usage(example["chunks"]), model_name(example["chunks"]))
 
 
+def nested(field: str | None, value: Any, **others: str) -> Any:
+    for _ in range(1500):
+        value = [value] if field is None else {**others, field: value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        nested(None, []),
+        {"messages": nested(None, [USER])},
+        nested("messages", [USER]),
+        nested("chunk", {"choices": []}, type="chunk"),
+        [nested("chunk", {"choices": []}, type="chunk")],
+    ],
+    ids=["lists", "lists of messages", "messages", "chunk", "chunks"],
+)
+def test_deeply_nested_value_has_no_text(value: Any) -> None:
+    assert input_text(value) is None
+    assert output_text(value) is None
+
+
 def many_calls(**fields: Any) -> list[dict[str, Any]]:
     return [{"function": {"name": "a"}, **{name: field(n) for name, field in fields.items()}} for n in range(16_000)]
 

@@ -32,6 +32,10 @@ _ROLES = {
 _LIST_FIELDS = ("messages", "input", "contents", "thread", "additional_messages")
 
 
+# Levels of lists and `messages` in one another: a batch of one in LangChain's prompt has two.
+_MAX_DEPTH = 4
+
+
 class Message(NamedTuple):
     """One message, whose role is USER, ASSISTANT, SYSTEM or TOOL."""
 
@@ -57,15 +61,17 @@ def conversation_of(value: Any) -> list[Message] | None:
     return None if message is None else [message]
 
 
-def messages_of(values: Any) -> list[Message] | None:
+def messages_of(values: Any, depth: int = _MAX_DEPTH) -> list[Message] | None:
     """Return *values* as messages if one of them has a role or is the result of a tool, else None."""
+    if depth < 0:
+        return None
     if isinstance(values, Mapping):
         message = _message(values)
-        return messages_of(values.get("messages")) if message is None else [message]
+        return messages_of(values.get("messages"), depth - 1) if message is None else [message]
     if not isinstance(values, (list, tuple)):
         return None
     if len(values) == 1 and isinstance(values[0], (list, tuple)):
-        return messages_of(values[0])  # a batch of one
+        return messages_of(values[0], depth - 1)  # a batch of one
     messages = [_message(value) for value in _in_order(values)]
     if not any(messages):
         return None

@@ -63,7 +63,7 @@ class Assembly(AnswerParts):
         if not isinstance(chunk, Mapping):
             return False
         if isinstance(chunk.get("chunk"), Mapping) and chunk.get("type") == "chunk":
-            return self.add(chunk["chunk"])  # an event of OpenAI's stream helper
+            chunk = chunk["chunk"]  # an event of OpenAI's stream helper
         chunk = unwrapped(chunk)
         self.add_figures(chunk)
         return "snapshot" in chunk or any(read(self, chunk) for read in _READERS)

@@ -6,6 +6,9 @@ import { contentParts, isResult, joined, messageParts } from "./parts.js";
 
 type Role = "user" | "assistant" | "system" | "tool";
 
+// Levels of lists and `messages` in one another: a batch of one in LangChain's prompt has two.
+const MAX_DEPTH = 4;
+
 export interface Message {
   role: Role;
   text: string;
@@ -56,13 +59,14 @@ export function lastText(conversation: readonly Message[], role: Role): string |
 }
 
 /** Return *values* as messages if one of them has a role or is the result of a tool. */
-function messagesOf(values: Json | undefined): Message[] | undefined {
+function messagesOf(values: Json | undefined, depth = MAX_DEPTH): Message[] | undefined {
+  if (depth < 0) return undefined;
   if (isObject(values)) {
     const message = messageOf(values);
-    return message ? [message] : messagesOf(values.messages);
+    return message ? [message] : messagesOf(values.messages, depth - 1);
   }
   if (!Array.isArray(values)) return undefined;
-  if (values.length === 1 && Array.isArray(values[0])) return messagesOf(values[0]); // a batch of one
+  if (values.length === 1 && Array.isArray(values[0])) return messagesOf(values[0], depth - 1); // a batch of one
   const messages = inOrder(values).map(messageOf);
   return messages.some((message) => message)
     ? messages.map((message) => message ?? { role: "tool", text: "" })

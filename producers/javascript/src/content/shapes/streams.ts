@@ -76,8 +76,8 @@ export class Assembly {
       return true;
     }
     if (!isObject(value)) return false;
-    if (value.type === "chunk" && isObject(value.chunk)) return this.add(value.chunk); // of OpenAI's stream helper
-    const chunk = unwrapped(value);
+    const isHelperEvent = value.type === "chunk" && isObject(value.chunk); // of OpenAI's stream helper
+    const chunk = unwrapped(isHelperEvent ? (value.chunk as JsonObject) : value);
     this.addFigures(chunk);
     return "snapshot" in chunk || this.#read(chunk);
   }
