@@ -250,19 +250,21 @@ def test_langsmith_is_read_with_its_serialised_messages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "role", "text"),
+    ("provider", "model", "role", "text"),
     [
-        ("gpt-5", "unknown", "Hel\nlo!"),
-        ("claude-sonnet-4@vertex", "assistant", "Hel\nlo!"),
-        ("gemini-2.5-flash", "assistant", "Hello!"),
-        ("models/gemini-2.5-pro", "model", "Hello!"),
+        ("openai", "gpt-5", "unknown", "Hel\nlo!"),
+        ("gcp.vertex_ai", "claude-sonnet-4", "assistant", "Hel\nlo!"),
+        ("gcp.vertex_ai", "gemini-2.5-flash", "assistant", "Hello!"),
+        ("gcp.gemini", "tuned-model", "assistant", "Hello!"),
+        ("", "models/gemini-2.5-pro", "model", "Hello!"),
     ],
 )
-def test_parts_of_an_answer_are_joined_as_its_model_cuts_them(model: str, role: str, text: str) -> None:
+def test_parts_of_an_answer_are_joined_as_its_model_cuts_them(provider: str, model: str, role: str, text: str) -> None:
     """OpenLLMetry calls the role of LangChain's chunks unknown."""
     parts = [{"type": "text", "content": piece} for piece in ("Hel", "lo!")]
     messages = json.dumps([{"role": role, "parts": parts}])
-    assert chat_row({"gen_ai.request.model": model, "gen_ai.output.messages": messages})["output"] == text
+    attributes = {"gen_ai.provider.name": provider, "gen_ai.request.model": model, "gen_ai.output.messages": messages}
+    assert chat_row(attributes)["output"] == text
 
 
 def test_calls_beside_the_parts_of_a_message_are_kept() -> None:

@@ -83,7 +83,7 @@ def outputs_of(span: Span) -> list[Any]:
         or frameworks.vercel_output(attributes)
     )
     if messages:
-        is_gemini = "gemini" in conventions.first_text(attributes, conventions.MODEL).lower()
+        is_gemini = _is_gemini(attributes)
         answers = [_as_answer(message, is_gemini=is_gemini) for message in messages]
         return sorted(answers, key=lambda message: not message.get("content"))
     answer = _first(attributes, _OUTPUT_TEXTS)
@@ -99,6 +99,13 @@ def _as_answer(message: Message, *, is_gemini: bool) -> Message:
     if message.get("role") in ("tool", "function", "model"):
         return message
     return message | {"role": "model" if is_gemini else "assistant"}
+
+
+def _is_gemini(attributes: Attributes) -> bool:
+    """Return True for a model of Gemini; Vertex AI has others' models as well."""
+    provider = conventions.first_text(attributes, ("gen_ai.provider.name", "gen_ai.system")).lower()
+    model = conventions.first_text(attributes, conventions.MODEL).lower()
+    return provider.startswith(("gcp.gemini", "gcp.gen_ai", "gemini", "google")) or "gemini" in model
 
 
 def tokens_in(attributes: Attributes) -> int | None:
