@@ -46,7 +46,22 @@ def test_every_alert_has_a_case_in_which_it_fires(root: Path) -> None:
 def test_every_alert_says_how_bad_it_is_and_what_to_do(root: Path) -> None:
     for rule in yaml.safe_load((root / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]:
         assert rule["labels"]["severity"] in {"page", "ticket"}
-        assert set(rule["annotations"]) == {"summary", "action"}
+        assert set(rule["annotations"]) == {"summary", "action", "runbook"}
+
+
+def test_every_alert_has_its_section_in_the_runbook(root: Path) -> None:
+    sections = {f"docs/runbook.md#{name.lower()}" for name in _headings(root / "docs/runbook.md")}
+    rules = yaml.safe_load((root / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+    assert sections == {rule["annotations"]["runbook"] for rule in rules}
+
+
+def _headings(page: Path) -> list[str]:
+    return re.findall(r"^## (\w+)$", page.read_text(), re.MULTILINE)
+
+
+def test_no_alert_names_a_scrape_job(root: Path) -> None:
+    """The names of scrape jobs are the installation's."""
+    assert not re.search(r"\bjob\s*=|by \([^)]*\bjob\b", (root / "deploy/prometheus/alerts.yml").read_text())
 
 
 @pytest.mark.parametrize("process", PROCESSES)

@@ -69,6 +69,7 @@ def open_web(
     back_up: BackUp | None = None,
 ) -> Iterator[ASGIApp]:
     """Yield the app of one port: the gateway, the API, and the pages if `has_pages`."""
+    gateway_metrics.PROCESS_INFO.labels("dashboard" if has_pages else "gateway").set(1)
     registry = CollectorRegistry()
     with ExitStack() as stack:
         gauges = ProjectGauges(backend.store)

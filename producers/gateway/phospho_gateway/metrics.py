@@ -12,6 +12,7 @@ REGISTRY = CollectorRegistry()
 _counter, _gauge = partial(Counter, registry=REGISTRY), partial(Gauge, registry=REGISTRY)
 _histogram = partial(Histogram, buckets=_SECONDS, registry=REGISTRY)
 
+PROCESS_INFO = _gauge("phospho_process_info", "1 for this process: gateway, or dashboard (and `up`)", ("process",))
 REQUESTS = _counter(
     "phospho_gateway_requests_total",
     "HTTP requests answered, by route, method and status",

@@ -201,10 +201,10 @@ def rewind(consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
             consumer.seek(position)
 
 
-def observe_lag(consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
+def observe_lag(stage: str, consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
     """Set the gauge of lag from the last watermarks of the broker, without a request."""
     for committed in offsets:
         _, high = consumer.get_watermark_offsets(committed, cached=True)
         if high >= 0:
             lag = max(0, high - committed.offset)
-            metrics.CONSUMER_LAG.labels(committed.topic, str(committed.partition)).set(lag)
+            metrics.CONSUMER_LAG.labels(stage, committed.topic, str(committed.partition)).set(lag)

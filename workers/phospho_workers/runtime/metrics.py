@@ -40,8 +40,12 @@ TABLE_REFUSALS = _counter(
 )
 BATCH_SECONDS = _histogram("phospho_batch_seconds", "Time from the start of a batch to its commit", ["stage"])
 INSERT_SECONDS = _histogram("phospho_insert_seconds", "Time of one insert into ClickHouse", ["table"])
-CONSUMER_LAG = _gauge("phospho_consumer_lag_messages", "Messages after the last commit", ["topic", "partition"])
-PROGRESS_AGE_SECONDS = _gauge("phospho_progress_age_seconds", "Time since the last poll that returned, or commit")
+CONSUMER_LAG = _gauge(
+    "phospho_consumer_lag_messages", "Messages after the last commit", ["stage", "topic", "partition"]
+)
+PROGRESS_AGE_SECONDS = _gauge(
+    "phospho_progress_age_seconds", "Time since the last poll that returned, or commit", ["stage"]
+)
 EVENTS_DETECTED = _counter("phospho_events_detected_total", "Events found; replays count again", ["engine"])
 BACKGROUND_FAILURES = _counter(
     "phospho_background_failures_total",

@@ -108,7 +108,7 @@ class Rebalances:
         self.progress.assigned -= {(partition.topic, partition.partition) for partition in partitions}
         for partition in partitions:
             with suppress(KeyError):
-                metrics.CONSUMER_LAG.remove(partition.topic, str(partition.partition))
+                metrics.CONSUMER_LAG.remove(self.name, partition.topic, str(partition.partition))
         try:
             self.worker.on_revoke(consumer, partitions)
         except Exception as error:

@@ -85,7 +85,7 @@ class StageWorker:
                 rewind(consumer, first_offsets(records))
                 return
         self._limit.set(counts)
-        observe_lag(consumer, offsets)
+        observe_lag(self._stage.name, consumer, offsets)
         metrics.RECORDS_CONSUMED.labels(self._stage.name, messages[0].topic()).inc(len(records))
         count_dead_letters(self._stage.name, output)
 

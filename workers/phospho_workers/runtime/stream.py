@@ -71,7 +71,7 @@ def stream_app(
 
     subscriber(handle)
     specification = AsyncAPI(title=f"phospho {name}", version="1", description=help_text)
-    routes = health_routes(progress, worker)
+    routes = health_routes(name, progress, worker)
     asgi = AsgiFastStream(broker, specification=specification, asgi_routes=routes, logger=logger)
     return StreamApp(asgi, progress)
 
@@ -189,9 +189,9 @@ class _NoConsumer:
         raise NotImplementedError("offsets are set by the worker")
 
 
-def health_routes(progress: Progress, worker: Worker) -> list[tuple[str, Callable[..., Any]]]:
+def health_routes(name: str, progress: Progress, worker: Worker) -> list[tuple[str, Callable[..., Any]]]:
     """Return the routes for liveness, for readiness (partitions are assigned and read) and for the metrics."""
-    metrics.PROGRESS_AGE_SECONDS.set_function(progress.age_s)
+    metrics.PROGRESS_AGE_SECONDS.labels(name).set_function(progress.age_s)
 
     @get
     async def healthz(scope: Any) -> AsgiResponse:

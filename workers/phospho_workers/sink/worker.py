@@ -120,7 +120,7 @@ class SinkWorker:
         self._commit(consumer, ends, assignments)
         for group in groups:
             metrics.RECORDS_CONSUMED.labels(STAGE, group.topic).inc(len(group.records))
-        observe_lag(consumer, ends)
+        observe_lag(STAGE, consumer, ends)
 
     def _assignments_of(self, groups: Sequence[InsertGroup]) -> dict[Partition, object]:
         """Return the assignments of the groups' partitions. Raises PartitionsLost where one has another owner."""
