@@ -132,17 +132,21 @@ def test_prometheus_reads_the_promql_of_every_panel(tmp_path: Path, tool: Callab
     tool("promtool", "check", "rules", str(tmp_path / "panels.yml"), package="prometheus")
 
 
-def test_panels_do_not_overlap_and_say_where_they_ask(root: Path) -> None:
-    sources = yaml.safe_load((root / "deploy/grafana/provisioning/datasources/phospho.yml").read_text())["datasources"]
-    known = {(source["type"], source["uid"]) for source in sources}
+def test_panels_do_not_overlap_and_read_the_chosen_data_source(root: Path) -> None:
+    """By a variable: a dashboard that is imported elsewhere finds the data sources of that Grafana."""
+    file = root / "deploy/grafana/provisioning/datasources/phospho.yml"
+    provisioned = {source["type"] for source in yaml.safe_load(file.read_text())["datasources"]}
     for dashboard in dashboards(FOLDER):
+        variables = [variable for variable in dashboard["templating"]["list"] if variable["type"] == "datasource"]
+        sources = {(variable["query"], f"${{{variable['name']}}}") for variable in variables}
+        assert {kind for kind, _ in sources} <= provisioned
         taken: set[tuple[int, int]] = set()
         for panel in dashboard["panels"]:
             cells = _cells(panel["gridPos"])
             assert not cells & taken, panel["title"]
             taken |= cells
-            asked = [target["datasource"] for target in panel.get("targets", [])]
-            assert {(source["type"], source["uid"]) for source in asked} <= known
+            queried = [target["datasource"] for target in panel.get("targets", [])]
+            assert {(source["type"], source["uid"]) for source in queried} <= sources
 
 
 def test_grafana_is_given_the_dashboards_and_told_where_they_are(root: Path, compose: dict[str, Any]) -> None:
