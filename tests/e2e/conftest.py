@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import orjson
@@ -14,7 +14,9 @@ import pytest
 from benchmarks.conversations import CONVERSATIONS, logs
 from fixtures.examples import examples
 from fixtures.expected import Expected
+from fixtures.served import served
 from fixtures.shapes import OneProcess, OnKafka
+from fixtures.span_receiver import SpanReceiver
 
 CONVERSATION_LOGS = 19_384
 DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
@@ -65,10 +67,26 @@ def one_process(up: OneProcess, conversations: Path) -> OneProcess:
 
 
 @pytest.fixture(scope="package")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnKafka]:
+def spans() -> SpanReceiver:
+    """The spans of the cluster's processes."""
+    return SpanReceiver()
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory, spans: SpanReceiver) -> Iterator[OnKafka]:
     """The workers on Kafka, for all tests of this folder. Most have a project of their own in it."""
-    # A topic grows in one of them.
-    environment = {"PHOSPHO_KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "1000"}
+    with served(spans) as url:
+        environment = {
+            # A topic grows in one of the tests.
+            "PHOSPHO_KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "1000",
+            "PHOSPHO_TRACES_ENDPOINT": f"{url}/v1/traces",
+            "PHOSPHO_TRACES_SAMPLED_SHARE": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+        }
+        yield from _cluster(tmp_path_factory, environment)
+
+
+def _cluster(tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]) -> Iterator[OnKafka]:
     with OnKafka(tmp_path_factory.mktemp("on-kafka"), environment) as shape:
         yield shape
 

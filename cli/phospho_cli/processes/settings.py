@@ -11,6 +11,7 @@ from pydantic import Field
 
 from phospho_cli.client.address import ClientSettings
 from phospho_cli.processes.logs import LogSettings
+from phospho_cli.processes.traces import TraceSettings
 from phospho_dashboard.settings import DashboardSettings
 from phospho_gateway.settings import GatewaySettings, KafkaPublisherSettings
 from phospho_schemas.kafka import KafkaSettings
@@ -203,9 +204,9 @@ class DoctorSettings:
 # By the command that reads them.
 SETTINGS_OF_COMMANDS: Mapping[str, tuple[type, ...]] = {
     "up": (UpSettings, LogSettings),
-    "gateway": (GatewayProcessSettings, LogSettings),
+    "gateway": (GatewayProcessSettings, LogSettings, TraceSettings),
     "dashboard": (DashboardProcessSettings, LogSettings),
-    "worker": (WorkerSettings, JobSettings, LogSettings),
+    "worker": (WorkerSettings, JobSettings, LogSettings, TraceSettings),
     "clickhouse": (ClickHouseProcessSettings,),
     "migrate": (MigrateSettings,),
     "retention": (RetentionSettings,),

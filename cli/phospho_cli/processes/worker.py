@@ -22,6 +22,7 @@ from phospho_cli.processes.serving import (
     prepare_process,
     run,
 )
+from phospho_cli.processes.traces import TraceSettings, open_traces
 from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.settings import load
 from phospho_store.clickhouse import ClickHouseSettings
@@ -97,7 +98,8 @@ def run_stage(name: str, settings: WorkerSettings, listener: socket.socket) -> N
     # FastStream sets the level of its own logger when it is made.
     logging.getLogger("faststream").setLevel(logging.WARNING)
     stage = importlib.import_module(f"phospho_workers.{name}.app").build(settings)
-    run(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.failure_event)
+    with open_traces(load(TraceSettings), name):
+        run(Process([ListeningApp(stage.asgi, listener)]), stop_when=stage.progress.failure_event)
     if stage.progress.failure:
         raise StageFailure(stage.progress.failure)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.topics import RAW_LOGS, Keyed, Topic
@@ -17,6 +18,8 @@ from phospho_web.problems import Problem
 from phospho_web.publisher import ReceiptsUnpublished
 
 logger = logging.getLogger(__name__)
+# Puts the current span, where there is one, into the headers of messages.
+_TRACE = TraceContextTextMapPropagator()
 _POLL_S = 0.1
 # librdkafka's own bound is a second line, in the same bytes and with room for what it keeps beside a message.
 _QUEUE_HEADROOM = 2
@@ -120,9 +123,11 @@ class KafkaPublisher:
         return undelivered
 
     def _produce(self, messages: Sequence[Keyed], delivery: _Delivery) -> None:
+        headers: dict[str, str | bytes | None] = {}
+        _TRACE.inject(headers)
         for index, (key, value) in enumerate(messages):
             try:
-                self._producer.produce(self._topic_name, value, key, on_delivery=delivery.report)
+                self._producer.produce(self._topic_name, value, key, on_delivery=delivery.report, headers=headers)
             except BufferError:
                 delivery.abandon(len(messages) - index, KafkaError(KafkaError._QUEUE_FULL))
                 return

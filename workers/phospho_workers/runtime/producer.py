@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from phospho_schemas.kafka import KafkaSettings
 from phospho_schemas.topics import MAX_MESSAGE_BYTES, Keyed
 from phospho_workers.runtime import metrics
+from phospho_workers.runtime.traces import Headers, trace_headers
 
 _DELIVERY_TIMEOUT_S = 60.0
 
@@ -57,9 +58,10 @@ class BatchProducer:
         Blocks up to 60 s. Raises DeliveryFailed, after which some of the messages may be stored, or ProducerBroken.
         """
         self._failures.clear()
+        headers = trace_headers()
         for topic, batch in messages.items():
             for message in batch:
-                self._produce(self._topic_prefix + topic, message)
+                self._produce(self._topic_prefix + topic, message, headers)
         unconfirmed = self._producer.flush(_DELIVERY_TIMEOUT_S)
         if any(failure.fatal() for failure in self._failures):
             raise ProducerBroken(self._failures[0].str())
@@ -69,11 +71,13 @@ class BatchProducer:
         for topic, batch in messages.items():
             metrics.MESSAGES_PRODUCED.labels(self._stage, self._topic_prefix + topic).inc(len(batch))
 
-    def _produce(self, topic: str, message: Keyed) -> None:
+    def _produce(self, topic: str, message: Keyed, headers: Headers) -> None:
         deadline_s = time.monotonic() + _DELIVERY_TIMEOUT_S
         while True:
             try:
-                self._producer.produce(topic, message.value, message.key, on_delivery=self._on_delivery)
+                self._producer.produce(
+                    topic, message.value, message.key, on_delivery=self._on_delivery, headers=headers
+                )
                 return
             except BufferError:
                 # The queue is full: serve deliveries until there is room.

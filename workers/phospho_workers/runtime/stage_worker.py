@@ -29,6 +29,7 @@ from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.dead_letters import DeadLetterLimit, count_dead_letters, count_metadata
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition, Record, Stage, StageOutput
+from phospho_workers.runtime.traces import batch_span
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class StageWorker:
     def handle(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         records = [to_record(message) for message in messages]
         check_ownership = partial(self._check_ownership, self._assignment)
-        with metrics.BATCH_SECONDS.labels(self._stage.name).time():
+        with metrics.BATCH_SECONDS.labels(self._stage.name).time(), batch_span(self._stage.name, records):
             try:
                 records, output = self._deliver(consumer, records, check_ownership)
                 counts = self._limit.counts_after(records, output.rejected)

@@ -39,6 +39,7 @@ from phospho_workers.runtime.commits import (
 from phospho_workers.runtime.consumer import to_record
 from phospho_workers.runtime.producer import BatchProducer, DeliveryFailed
 from phospho_workers.runtime.records import Partition, Record
+from phospho_workers.runtime.traces import batch_span
 from phospho_workers.sink.forgotten import delete_forgotten, without_forgotten
 from phospho_workers.sink.insert import ResumableInsert, row_dead_letter
 from phospho_workers.sink.planner import STAGE, TABLES, GroupPlanner, InsertGroup, Intent, parse_intent, table_of_topic
@@ -114,10 +115,11 @@ class SinkWorker:
 
     def _store_groups(self, consumer: Consumer, groups: Sequence[InsertGroup]) -> None:
         assignments = self._assignments_of(groups)
-        self._commit(consumer, _intent_offsets(groups), assignments)
-        self._insert(consumer, groups, assignments)
         ends = _end_offsets(groups)
-        self._commit(consumer, ends, assignments)
+        with batch_span(STAGE, [record for group in groups for record in group.records]):
+            self._commit(consumer, _intent_offsets(groups), assignments)
+            self._insert(consumer, groups, assignments)
+            self._commit(consumer, ends, assignments)
         for group in groups:
             metrics.RECORDS_CONSUMED.labels(STAGE, group.topic).inc(len(group.records))
         observe_lag(STAGE, consumer, ends)
