@@ -126,8 +126,8 @@ export class Phospho {
   /**
    * Return a function that logs each call of *fn*.
    *
-   * Functions, async or not, generators and functions that return a stream stay what they are. A call that throws, or
-   * whose promise is rejected, is not logged.
+   * Functions, async or not, generators and functions that return a stream stay what they are. If a call throws, or its
+   * promise is rejected, its input is logged with the exception as `error`.
    */
   wrap<F extends Wrapped>(fn: F, options: WrapOptions = {}): F {
     return wrapped(() => this.taskLog, fn, options);

@@ -5,6 +5,8 @@
  * └── ConfigError    an option of `init` or `new Phospho` cannot work
  */
 
+import { textOf } from "./content/json.js";
+
 /** Base of all exceptions of this package. */
 export class PhosphoError extends Error {
   override name = "PhosphoError";
@@ -15,10 +17,16 @@ export class ConfigError extends PhosphoError {
   override name = "ConfigError";
 }
 
-/** Return any thrown value as one line. Never throws. */
+const MAX_ERROR_CHARACTERS = 2000;
+
+/** Return the type and the text of any thrown value, cut, as the Python SDK has them. Never throws. */
 export function errorText(error: unknown): string {
   try {
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    if (!(error instanceof Error)) return textOf(error).slice(0, MAX_ERROR_CHARACTERS);
+    // Clients of providers name their errors by class alone.
+    const name = (error.name === "Error" && error.constructor?.name) || error.name;
+    const text = textOf(error.message).slice(0, MAX_ERROR_CHARACTERS);
+    return text ? `${name}: ${text}` : name;
   } catch {
     return "an error that cannot be shown";
   }

@@ -102,6 +102,44 @@ for (const [name, read] of Object.entries({
   });
 }
 
+test("a body of asResponse that breaks in the middle is logged with its error", async () => {
+  const half = `data: ${JSON.stringify(delta("Hel"))}\n\n`;
+  const broken = () =>
+    new ReadableStream({
+      pull(controller) {
+        if (this.isHalf) controller.error(new TypeError("terminated"));
+        else controller.enqueue(new TextEncoder().encode(half));
+        this.isHalf = true;
+      },
+    });
+  const client = new OpenAI({
+    apiKey: "k",
+    baseURL: "http://p/v1",
+    fetch: async () => new Response(broken()),
+  });
+  const create = phospho.wrap(client.chat.completions.create.bind(client.chat.completions));
+  const reads = [
+    async ({ body }) => {
+      for await (const _ of body);
+    },
+    (response) => response.text(),
+    (response) => response.json(),
+    (response) => response.arrayBuffer(),
+  ];
+  for (const readBody of reads) {
+    const response = await create(ask({ stream: true })).asResponse();
+    await assert.rejects(async () => readBody(response), /terminated/);
+  }
+  await until(() => transport.logs.length + phospho.stats().queued === reads.length, "the tasks");
+  await phospho.flush();
+
+  assert.equal(transport.logs[0].output, "Hel");
+  assert.deepEqual(
+    transport.logs.map(({ error }) => error),
+    Array(reads.length).fill("TypeError: terminated"),
+  );
+});
+
 test("runTools is logged with its last answer", async () => {
   const tools = phospho.wrap((body) => client.chat.completions.runTools(body));
   await tools(ask({ tools: [] })).finalContent();
@@ -191,7 +229,7 @@ test("a helper that fails rejects as without wrap, and is logged with an error",
   await assert.rejects(stream.finalContent());
   await until(() => transport.logs.length + phospho.stats().queued > 0, "the task");
   assert.deepEqual(await outputs(), ["Hel"]);
-  assert.equal(transport.logs[0].error, "the stream broke");
+  assert.match(transport.logs[0].error, /^APIError: .*overloaded/);
 });
 
 test("an aborted stream ends, and is logged as far as it came", async () => {
@@ -237,5 +275,10 @@ test("an error reaches the app once", async () => {
 
   await assert.rejects(wrapped(ask()), { status: 400 });
   await assert.rejects(wrapped(ask()).withResponse(), { status: 400 });
-  assert.deepEqual(await outputs(), []);
+  await assert.rejects(wrapped(ask()).asResponse(), { status: 400 });
+  assert.deepEqual(await outputs(), [null, null, null]);
+  assert.deepEqual(
+    transport.logs.map(({ error }) => error),
+    Array(3).fill("BadRequestError: 400 bad"),
+  );
 });

@@ -40,7 +40,8 @@ async function answer(request, response) {
   const body = parts.length > 0 ? JSON.parse(Buffer.concat(parts)) : {};
   if (!example) {
     response.writeHead(400, { "content-type": "application/json" });
-    response.end(JSON.stringify({ error: { message: "refused", code: 400 } }));
+    const error = request.url.startsWith("/api/") ? "refused" : { message: "refused", code: 400 };
+    response.end(JSON.stringify({ error }));
   } else if (request.url.startsWith("/api/")) {
     const lines = body.stream === false ? [example.whole] : example.chunks;
     response.writeHead(200, { "content-type": "application/x-ndjson" });
@@ -197,8 +198,9 @@ for (const [provider, { text, tool, ways }] of Object.entries(PROVIDERS)) {
       example = undefined;
       const ask = ways()[way];
       await assert.rejects(async () => ask());
-      const outputs = (await logs()).map(({ output }) => output ?? null);
-      assert.deepEqual(outputs, way === "helper" ? [null] : []);
+      const [log, ...others] = await logs();
+      assert.deepEqual([log.input, log.output ?? null, others.length], ["Say hello", null, 0]);
+      assert.match(log.error, /refused/);
     });
   }
 }

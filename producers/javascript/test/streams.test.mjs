@@ -247,3 +247,60 @@ test("pipes of a watched web stream keep their errors, and pass the chunks on", 
 
   assert.deepEqual(await taken(stream.pipeThrough(new TransformStream())), ["Hel", "lo!"]);
 });
+
+test("what comes out of pipeThrough is logged, as far as it is read", async () => {
+  const bytes = (...texts) => webStream(texts.map((text) => new TextEncoder().encode(text)));
+  const first = bytes("Hel", "lo!");
+  phospho.log({ input: "q", output: first, stream: true });
+  assert.deepEqual(await taken(first.pipeThrough(new TextDecoderStream())), ["Hel", "lo!"]);
+  const second = bytes("Hel", "lo!");
+  phospho.log({ input: "q", output: second, stream: true });
+  for await (const _ of second.pipeThrough(new TextDecoderStream()).pipeThrough(new TransformStream())) break;
+
+  assert.deepEqual(
+    (await logs()).map(({ output }) => output),
+    ["Hello!", "Hel"],
+  );
+  assert.deepEqual(phospho.stats().errors, {});
+});
+
+test("pipeTo is the app's alone: a warning says once that only the input is logged", async () => {
+  const warnings = [];
+  phospho.init({ transport, onWarning: (text) => warnings.push(text) });
+  for (let n = 0; n < 2; n++) {
+    const stream = webStream(["Hel", "lo!"]);
+    phospho.log({ input: "q", output: stream, stream: true });
+    const seen = [];
+    let isClosed = false;
+    const sink = new WritableStream({
+      write: (chunk) => seen.push(chunk),
+      close: () => {
+        isClosed = true;
+      },
+    });
+    await stream.pipeTo(sink, { preventClose: true });
+    assert.deepEqual([seen, isClosed, sink.locked], [["Hel", "lo!"], false, false]);
+  }
+  await phospho.shutdown();
+
+  assert.deepEqual([warnings.length, phospho.stats().errors.stream], [1, 2]);
+  assert.match(warnings[0], /pipeTo.*tee\(\)/);
+  assert.deepEqual(
+    transport.logs.map(({ input, output }) => [input, output]),
+    Array(2).fill(["q", null]),
+  );
+});
+
+test("a stream that is never read is sent with its input, as it was when it was logged", async () => {
+  const messages = [{ role: "user", content: "Say hello" }];
+  const stream = words();
+  phospho.log({ input: { messages }, output: stream, stream: true });
+  messages[0].content = "changed";
+  assert.equal(phospho.stats().queued, 1);
+  await phospho.shutdown();
+
+  assert.deepEqual(
+    transport.logs.map(({ input, output }) => [input, output]),
+    [["Say hello", null]],
+  );
+});

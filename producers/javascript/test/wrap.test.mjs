@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Phospho, phospho, RecordingTransport } from "phospho-sdk";
+import { runNode } from "./support/run.mjs";
 
 let transport;
 const unhandled = [];
@@ -49,25 +50,73 @@ test("wrap keeps the receiver, and logs metadata and latency", async () => {
   assert.ok(event.latency_ms >= 0);
 });
 
-test("an async function returns its own promise; a rejection is not logged", async () => {
+test("a function returns its own promise", async () => {
   const promise = Promise.resolve("42");
   const answer = phospho.wrap(() => promise);
-  const failing = phospho.wrap(async () => {
-    throw new Error("mine");
-  });
-  const throwing = phospho.wrap(() => {
-    throw new Error("mine");
-  });
 
   assert.equal(answer("q"), promise);
-  await assert.rejects(failing("q"), /mine/);
-  assert.throws(() => throwing("q"), /mine/);
 
   await promise;
-  assert.deepEqual(
-    (await logs()).map(({ output }) => output),
-    ["42"],
+  assert.equal((await logs())[0].output, "42");
+});
+
+test("a call that throws is logged with its error, which the app gets", async () => {
+  class Overloaded extends Error {}
+  const error = new Overloaded("mine");
+  const throwing = () => {
+    throw error;
+  };
+  const failures = {
+    "a function": throwing,
+    "an async function": async () => throwing(),
+    "a promise": () => Promise.reject(error),
+    // biome-ignore lint/suspicious/noThenProperty: it is what is tested
+    "a thenable": () => ({ then: (resolve, reject) => Promise.reject(error).then(resolve, reject) }),
+    "an async generator": async function* () {
+      yield "Hel";
+      throwing();
+    },
+    "a rejected promise of a stream": async () => new ReadableStream({ start: throwing }),
+  };
+  for (const [kind, fn] of Object.entries(failures)) {
+    const call = async () => {
+      const output = await phospho.wrap(fn)(kind);
+      for await (const _ of output);
+    };
+    await assert.rejects(call(), (thrown) => thrown === error);
+  }
+  const answer = phospho.wrap(async () => throwing());
+  await assert.rejects(
+    answer("twice").catch((thrown) => {
+      throw thrown;
+    }),
+    error,
   );
+
+  const tasks = await logs();
+  assert.deepEqual(
+    tasks.map(({ input, error }) => [input, error]),
+    [...Object.keys(failures), "twice"].map((kind) => [kind, "Overloaded: mine"]),
+  );
+  assert.deepEqual(
+    tasks.map(({ output }) => output),
+    tasks.map(({ input }) => (input === "an async generator" ? "Hel" : null)),
+  );
+  assert.ok(tasks.every(({ input, latency_ms: ms }) => input === "an async generator" || ms >= 0));
+});
+
+test("a rejection of a wrapped async function that nobody handles is reported once", async () => {
+  const program = `
+    import { phospho, RecordingTransport } from "phospho-sdk";
+    const transport = new RecordingTransport();
+    phospho.init({ transport });
+    process.on("unhandledRejection", (error) => console.log(error.message));
+    phospho.wrap(async () => { throw new Error("nobody's"); })("q");
+    setImmediate(() => phospho.flush().then(() => console.log(transport.logs[0].error)));
+  `;
+  const { stdout } = await runNode(["--input-type=module", "--eval", program]);
+
+  assert.equal(stdout, "nobody's\nError: nobody's\n");
 });
 
 test("a promise with methods of its own keeps them", async () => {

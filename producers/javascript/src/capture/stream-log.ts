@@ -5,15 +5,19 @@ export interface ChunkReceiver {
   /** Add a chunk to the task. The first chunk begins it. */
   addChunk(chunk: unknown, chunksBefore: number): void;
   /** Complete the task after the stream's end or *error*. *last* is the chunk for which `stop` returned true. */
-  finish(chunks: number, error: unknown, last: unknown): void;
+  finish(error: unknown, last: unknown): void;
   /** Count a fault that is kept from the app. */
   countError(source: string, error: unknown): void;
 }
 
 export type Stop = (chunk: never) => boolean;
 
+const UNSEEN = new Error(
+  "a stream is not read, or by pipeTo or a runtime's own code. Only its input is logged. Iterate it, or log a branch of its tee()",
+);
+
 /**
- * The task of one stream: begun by its first chunk, sent when the stream ends, breaks or is dropped.
+ * The task of one stream: begun with its input, sent when the stream ends, breaks or is dropped.
  *
  * No method throws: failures are counted, and the stream goes on.
  */
@@ -50,7 +54,18 @@ export class StreamLog {
   finish(error?: unknown, last?: unknown): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    this.#receiver.finish(this.#chunks, error, last);
+    this.#receiver.finish(error, last);
+  }
+
+  /** Send the task of a stream that the app has let go of. */
+  drop(): void {
+    if (this.#chunks === 0) this.countUnseen();
+    this.finish();
+  }
+
+  /** Count a stream that is not read, or not where its chunks can be seen. */
+  countUnseen(): void {
+    if (!this.#isFinished) this.#receiver.countError("stream", UNSEEN);
   }
 
   #isLast(chunk: unknown): boolean {

@@ -1,15 +1,23 @@
 /** Iterables that log each value that the app takes from them. */
 
+import { isHelper, isNodeStream, watchHelper, watchNodeStream } from "./emitters.js";
+import {
+  after,
+  before,
+  hasMethod,
+  isObject,
+  isPromiseLike,
+  type Method,
+  replace,
+  type Watched,
+} from "./methods.js";
 import type { StreamLog } from "./stream-log.js";
-
-type Method = (...args: unknown[]) => unknown;
-type Watched = Record<PropertyKey, unknown>;
 
 // An app that drops the stream before its end has still received an answer.
 const DROPPED =
   typeof FinalizationRegistry === "undefined"
     ? undefined
-    : new FinalizationRegistry<StreamLog>((log) => log.finish());
+    : new FinalizationRegistry<StreamLog>((log) => log.drop());
 
 // An iterator or a branch keeps its stream, which else counts as dropped while the app iterates.
 const STREAM_OF = new WeakMap<object, object>();
@@ -24,6 +32,7 @@ export function isStream(value: unknown): value is object {
     (hasMethod(value, "next") ||
       hasMethod(value, Symbol.asyncIterator) ||
       isReadableStream(value) ||
+      isNodeStream(value) ||
       isHelper(value) ||
       isAiSdkResult(value))
   );
@@ -56,6 +65,7 @@ export function addAll(output: Iterable<unknown>, log: StreamLog): void {
 
 function watchMethods(target: Watched, log: StreamLog): boolean {
   if (hasMethod(target, "next")) return watchIterator(target, log);
+  if (isNodeStream(target)) return watchNodeStream(target, log);
   if (isHelper(target)) return watchHelper(target, log);
   if (isAiSdkResult(target)) return watchAiSdkResult(target, log);
   let isWatched = false;
@@ -81,17 +91,20 @@ function watchIteratorsOf(target: Watched, name: PropertyKey, log: StreamLog): b
   });
 }
 
-/** Watch both branches of a web stream: the one that the app reads first counts. */
+/**
+ * Watch both branches of a web stream, and what comes out of its pipe: what the app reads first counts.
+ *
+ * A pipe reads the stream where nothing can be put in front. One that ends in a `WritableStream` is only warned of.
+ */
 function watchBranches(target: Watched, log: StreamLog): boolean {
-  const original = target.tee as Method;
-  return replace(target, "tee", (...args) => {
-    const branches = original.apply(target, args) as Watched[];
-    for (const branch of branches) {
-      STREAM_OF.set(branch, target);
-      watchMethods(branch, log);
-    }
-    return branches;
-  });
+  const watchBranch = (branch: unknown) => {
+    if (!isObject(branch)) return;
+    STREAM_OF.set(branch, target);
+    watchMethods(branch as Watched, log);
+  };
+  after(target, "pipeThrough", watchBranch);
+  before(target, "pipeTo", () => log.countUnseen());
+  return after(target, "tee", (branches) => (branches as unknown[]).forEach(watchBranch));
 }
 
 /** Return whether *value* is the result of the AI SDK's `streamText`, whose streams are branches of one. */
@@ -119,32 +132,6 @@ function watchAiSdkResult(target: Watched, log: StreamLog): boolean {
     STREAM_OF.set(branch, target);
     return branch;
   });
-}
-
-// Events of the stream helpers of OpenAI (chat, Responses and assistants) and Anthropic, each with a chunk.
-const CHUNK_EVENTS = ["chunk", "event", "streamEvent"];
-// The event of OpenAI's `runTools` without a stream, with the whole answer.
-const ANSWER_EVENTS = ["finalChatCompletion"];
-
-/** Return whether *value* is a helper, which reads its stream or calls its tools by itself, and emits events. */
-function isHelper(value: object): boolean {
-  return ["on", "emitted", "done"].every((name) => hasMethod(value, name));
-}
-
-/** Add the chunks that a helper emits, whether the app iterates, listens, or only awaits the final answer. */
-function watchHelper(target: Watched, log: StreamLog): boolean {
-  const on = target.on as Method;
-  try {
-    const events = hasMethod(target, Symbol.asyncIterator) ? CHUNK_EVENTS : ANSWER_EVENTS;
-    for (const name of events) on.call(target, name, (chunk: unknown) => log.add(chunk, target));
-    // A listener of "error" would keep an error from an app that has none.
-    on.call(target, "end", () =>
-      log.finish(target.errored === true && !target.aborted ? "the stream broke" : undefined),
-    );
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Watch an iterator, or a reader of a web stream: `next` and `read` return the same results. */
@@ -183,32 +170,6 @@ function watchStep(target: Watched, name: string, note: (step: unknown) => void,
   });
 }
 
-function replace(target: Watched, name: PropertyKey, value: Method): boolean {
-  try {
-    Object.defineProperty(target, name, { value, configurable: true, enumerable: false, writable: true });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Return whether *value* is a promise or another thenable. Calling its `then` may start the work. */
-export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && hasMethod(value, "then");
-}
-
 function isReadableStream(value: object): boolean {
   return hasMethod(value, "getReader") && hasMethod(value, "tee");
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
-}
-
-function hasMethod(value: object, name: PropertyKey): boolean {
-  try {
-    return typeof (value as Watched)[name] === "function";
-  } catch {
-    return false; // a getter of the app's
-  }
 }

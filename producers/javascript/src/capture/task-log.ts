@@ -14,8 +14,9 @@ import {
 import { type EventState, QueuedEvent } from "../delivery/event.js";
 import type { Pipeline } from "../delivery/pipeline.js";
 import { errorText } from "../errors.js";
+import { isPromiseLike } from "./methods.js";
 import { type Stop, StreamLog } from "./stream-log.js";
-import { addAll, isIterable, isPromiseLike, isStream, watch } from "./streams.js";
+import { addAll, isIterable, isStream, watch } from "./streams.js";
 
 const CANNOT_WATCH = new TypeError(
   "a stream is logged with stream: true only, and not if it is frozen. Only its input is logged",
@@ -80,9 +81,13 @@ export class TaskLog {
       addAll(output as Iterable<unknown>, log);
       return true;
     }
-    const isWatched = watch(output, log);
-    if (!isWatched) this.countError("stream", CANNOT_WATCH);
-    return isWatched;
+    if (!watch(output, log)) {
+      this.countError("stream", CANNOT_WATCH);
+      return false;
+    }
+    // The task of a stream that is never read has its input.
+    this.guard("stream", () => this.#queue(call, "streaming", false));
+    return true;
   }
 
   /** Call *work* at the edge between the app and the SDK. Count its error. */
@@ -212,17 +217,17 @@ export class TaskLog {
           // What comes after a gap would not be the answer.
           else if (!isFull) isFull = !this.#addChunk(call, output, chunk);
         }),
-      finish: (chunks: number, error: unknown, last: unknown) =>
+      finish: (error: unknown, last: unknown) =>
         this.guard("stream", () => {
           output.addFigures(new LoggedValue(last));
-          this.#finishStream(call, output, { chunks, error });
+          this.#finishStream(call, output, error);
         }),
       countError: this.countError,
     };
     return new StreamLog(receiver, stop);
   }
 
-  /** Queue the task of a stream with its first chunk, unless the queue is full. */
+  /** Add the first chunk to the task of a stream, which an earlier flush may have sent. */
   #beginStream(call: LogCall, output: StreamedOutput, chunk: unknown): void {
     output.add(new LoggedValue(chunk));
     const event = this.#queue({ ...call, output: chunk }, "streaming", false);
@@ -242,8 +247,7 @@ export class TaskLog {
   }
 
   /** Complete the task of a stream, so that it is sent. A stream without chunks is its input. */
-  #finishStream(call: LogCall, output: StreamedOutput, end: { chunks: number; error: unknown }): void {
-    if (end.chunks === 0) this.#queue(call, "ready", true);
+  #finishStream(call: LogCall, output: StreamedOutput, error: unknown): void {
     const waiting = this.#pipeline.queue.get(call.taskId);
     if (!waiting) return;
     const { content } = waiting;
@@ -252,7 +256,7 @@ export class TaskLog {
     if (call.inputOutputToUsageFunction) {
       Object.assign(content, usageFields(call, new LoggedValue(content.output), this.countError));
     }
-    if (end.error !== undefined) content.error = errorText(end.error);
+    if (error !== undefined) content.error = errorText(error);
     this.#pipeline.update(waiting, "ready");
   }
 }

@@ -4,9 +4,12 @@ import type { LogEntry, LogOptions } from "../content/entry.js";
 import { tagOf } from "../content/json.js";
 import { LoggedValue } from "../content/logged-value.js";
 import type { LogCall } from "../content/task-content.js";
+import { errorText } from "../errors.js";
 import { monotonicMs } from "../runtime.js";
-import { type ChunkReceiver, type Stop, StreamLog } from "./stream-log.js";
-import { isIterable, isPromiseLike, isStream, watch } from "./streams.js";
+import { type ApiPromise, isApiPromise, type Settle, watchApiPromise } from "./api-promise.js";
+import { isPromiseLike } from "./methods.js";
+import type { Stop } from "./stream-log.js";
+import { isIterable, isStream } from "./streams.js";
 import type { TaskLog } from "./task-log.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: any function may be wrapped
@@ -20,9 +23,6 @@ export interface WrapOptions extends LogOptions {
   // biome-ignore lint/suspicious/noExplicitAny: the app knows the values of its stream
   stop?: ((chunk: any) => boolean) | undefined;
 }
-
-// A larger body is left out, as a larger answer is.
-const MAX_BODY_BYTES = 10_000_000;
 
 // Keys in the argument of a wrapped function that are passed on to `log`.
 const SHARED_KEYS = [
@@ -42,16 +42,29 @@ export function wrapped<F extends Wrapped>(currentLog: () => TaskLog, fn: F, opt
   return new Proxy(fn, {
     apply(target, receiver, args: unknown[]) {
       const beganMs = monotonicMs();
-      const output = Reflect.apply(target, receiver, args);
-      const taskLog = currentLog();
+      const observe = (work: (observation: Observation) => unknown) => {
+        const taskLog = currentLog();
+        try {
+          return work(new Observation(taskLog, args, options, beganMs));
+        } catch (error) {
+          return taskLog.countError("wrap", error);
+        }
+      };
+      let output: unknown;
       try {
-        return new Observation(taskLog, args, options, beganMs).logOutput(output);
+        output = Reflect.apply(target, receiver, args);
       } catch (error) {
-        taskLog.countError("wrap", error);
-        return output;
+        observe((observation) => observation.logError(error));
+        throw error;
       }
+      return observe((observation) => observation.logOutput(output, isAsync(target))) ?? output;
     },
   });
+}
+
+/** Return whether each call of *fn* makes a promise that nobody else holds. */
+function isAsync(fn: Wrapped): boolean {
+  return tagOf(fn) === "AsyncFunction";
 }
 
 /** One call of a wrapped function. */
@@ -71,13 +84,41 @@ class Observation {
     this.#stop = stop;
   }
 
-  /** Log *output* and return the same object, so that a client library's promise keeps its methods. */
-  logOutput(output: unknown): unknown {
+  /**
+   * Log *output* and return the same object, so that a client library's promise keeps its methods.
+   *
+   * Of a *fresh* promise its successor is returned: a rejection that nobody handles is reported, as without the SDK.
+   */
+  logOutput(output: unknown, isFresh: boolean): unknown {
     if (!isPromiseLike(output)) this.#log(output);
     else if (isApiPromise(output)) this.#watchApiPromise(output);
-    else if (isPlainPromise(output)) this.#watchPromise(output);
-    else this.#watchThenable(output);
+    else if (!isPlainPromise(output)) this.#watchThenable(output);
+    else if (isFresh) return output.then(...this.#logging());
+    // This callback is registered before those of the app, which gets the error by its own.
+    else output.then(this.#logging()[0], this.logError);
     return output;
+  }
+
+  /** Log the input with the *error* that the function has thrown, and what the app has read before it. */
+  readonly logError = (error: unknown, output: unknown = null): void => {
+    this.#taskLog.guard("wrap", () => this.#submit(output, { error: errorText(error) }));
+  };
+
+  /** Return callbacks of `then` that log what they pass on to the app's. */
+  #logging(
+    resolve: (value: unknown) => unknown = (value) => value,
+    reject: (error: unknown) => unknown = rethrow,
+  ): [(value: unknown) => unknown, (error: unknown) => unknown] {
+    return [
+      (value) => {
+        this.#guarded(value);
+        return resolve(value);
+      },
+      (error) => {
+        this.logError(error);
+        return reject(error);
+      },
+    ];
   }
 
   /**
@@ -87,27 +128,14 @@ class Observation {
    * is logged that the app reads.
    */
   #watchApiPromise(output: ApiPromise): void {
-    const log = once((value: unknown) => this.#guarded(value));
-    let isParsed = false;
-    after(output, "parse", (parsed) => {
-      isParsed = true;
-      (parsed as PromiseLike<unknown>).then(log, () => {});
-    });
-    after(output, "asResponse", (response) => {
-      if (isParsed) return;
-      (response as PromiseLike<object>).then(
-        (value) => watchBody(value, log),
-        () => {},
-      );
-    });
-  }
-
-  /** Log a promise's value before the app gets it: this callback is registered first. */
-  #watchPromise(output: PromiseLike<unknown>): void {
-    output.then(
-      (value) => this.#guarded(value),
-      () => {}, // the app gets the error by its own callback
-    );
+    let isLogged = false;
+    const settle: Settle = (value, ...errors) => {
+      if (isLogged) return;
+      isLogged = true;
+      if (errors.length > 0) this.logError(errors[0], value);
+      else this.#guarded(value);
+    };
+    watchApiPromise(output, settle);
   }
 
   /** Log the value of a thenable when the app awaits it: a query builder works at each `then`. */
@@ -117,29 +145,24 @@ class Observation {
     Object.defineProperty(output, "then", {
       configurable: true,
       writable: true,
-      value: (resolve?: (value: unknown) => unknown, reject?: (error: unknown) => unknown) => {
-        const logging = (value: unknown) => {
-          this.#guarded(value);
-          return resolve ? resolve(value) : value;
-        };
-        return original.call(output, logging, reject);
-      },
+      value: (resolve?: (value: unknown) => unknown, reject?: (error: unknown) => unknown) =>
+        original.call(output, ...this.#logging(resolve ?? undefined, reject ?? undefined)),
     });
   }
 
   #guarded(output: unknown): void {
-    try {
-      this.#log(output);
-    } catch (error) {
-      this.#taskLog.countError("wrap", error);
-    }
+    this.#taskLog.guard("wrap", () => this.#log(output));
   }
 
   #log(output: unknown): void {
     const isChunked = isStream(output) || (this.#isChunked && isIterable(output));
     if (isChunked && this.#taskLog.watch(this.#call(null), output, this.#stop)) return;
+    this.#submit(isChunked ? null : output);
+  }
+
+  #submit(output: unknown, result: Record<string, unknown> = {}): void {
     const latencyMs = Math.round((monotonicMs() - this.#beganMs) * 1000) / 1000;
-    this.#taskLog.submit(this.#call(isChunked ? null : output, { latency_ms: latencyMs }));
+    this.#taskLog.submit(this.#call(output, { latency_ms: latencyMs, ...result }));
   }
 
   #call(output: unknown, measured: Record<string, unknown> = {}): LogCall {
@@ -147,83 +170,13 @@ class Observation {
   }
 }
 
-interface ApiPromise extends PromiseLike<unknown> {
-  parse(): PromiseLike<unknown>;
-  asResponse(): PromiseLike<object>;
-}
-
-function isApiPromise(value: PromiseLike<unknown>): value is ApiPromise {
-  const { parse, asResponse } = value as Partial<ApiPromise>;
-  return typeof parse === "function" && typeof asResponse === "function";
-}
-
 /** Return whether *value* is a promise with the `then` of its runtime, which starts no work. */
 function isPlainPromise(value: PromiseLike<unknown>): boolean {
   return tagOf(value) === "Promise" && Function.prototype.toString.call(value.then).includes("[native code]");
 }
 
-/** Log the body of a response when the app has read it: as JSON, as text, or as a stream of bytes. */
-function watchBody(response: object, log: (body: unknown) => void): void {
-  const { body } = response as Partial<Response>;
-  if (body) watch(body, new StreamLog(new BodyReader(log)));
-  for (const name of ["json", "text"]) {
-    after(response, name, (body) => {
-      const logged = (value: unknown) =>
-        log(typeof value === "string" ? new TextEncoder().encode(value) : value);
-      (body as PromiseLike<unknown>).then(logged, () => {});
-    });
-  }
-}
-
-/** Collects the bytes of a body, which may be one document in many chunks. */
-class BodyReader implements ChunkReceiver {
-  readonly #log: (body: unknown) => void;
-  readonly #parts: Uint8Array[] = [];
-  #bytes = 0;
-
-  constructor(log: (body: unknown) => void) {
-    this.#log = log;
-  }
-
-  addChunk(chunk: unknown): void {
-    if (!(chunk instanceof Uint8Array) || this.#bytes > MAX_BODY_BYTES) return;
-    this.#parts.push(chunk.slice()); // the app may pass the bytes on, and lose them
-    this.#bytes += chunk.length;
-  }
-
-  finish(): void {
-    if (this.#bytes === 0 || this.#bytes > MAX_BODY_BYTES) return;
-    const body = new Uint8Array(this.#bytes);
-    let position = 0;
-    for (const part of this.#parts) {
-      body.set(part, position);
-      position += part.length;
-    }
-    this.#log(body);
-  }
-
-  countError(): void {} // only `stop` fails, and there is none
-}
-
-/** Call *note* with each result of a method of *target*. Leave an object alone that cannot be changed. */
-function after(target: object, name: string, note: (result: unknown) => void): void {
-  const original = (target as Record<string, (...args: unknown[]) => unknown>)[name];
-  if (!original) return;
-  const value = (...args: unknown[]) => {
-    const result = original.apply(target, args);
-    note(result);
-    return result;
-  };
-  Reflect.defineProperty(target, name, { value, configurable: true, enumerable: false, writable: true });
-}
-
-function once(log: (value: unknown) => void): (value: unknown) => void {
-  let isDone = false;
-  return (value) => {
-    if (isDone) return;
-    isDone = true;
-    log(value);
-  };
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function shared(argument: Record<string, unknown> | undefined): Record<string, unknown> {

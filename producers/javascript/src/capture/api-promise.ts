@@ -1,0 +1,86 @@
+/** Promises of OpenAI's and Anthropic's clients: their answers, and the bodies of `asResponse`. */
+
+import { after } from "./methods.js";
+import { type ChunkReceiver, StreamLog } from "./stream-log.js";
+import { watch } from "./streams.js";
+
+// A larger body is left out, as a larger answer is.
+const MAX_BODY_BYTES = 10_000_000;
+
+export interface ApiPromise extends PromiseLike<unknown> {
+  parse(): PromiseLike<unknown>;
+  asResponse(): PromiseLike<object>;
+}
+
+/** Takes an answer, or what the app has read of it and the error that broke it. */
+export type Settle = (value: unknown, ...errors: [error?: unknown]) => void;
+
+export function isApiPromise(value: PromiseLike<unknown>): value is ApiPromise {
+  const { parse, asResponse } = value as Partial<ApiPromise>;
+  return typeof parse === "function" && typeof asResponse === "function";
+}
+
+/** Call *settle* with the answer that the app asks *output* for, perhaps several times. */
+export function watchApiPromise(output: ApiPromise, settle: Settle): void {
+  const failed = (error: unknown) => settle(null, error);
+  let isParsed = false;
+  after(output, "parse", (parsed) => {
+    isParsed = true;
+    (parsed as PromiseLike<unknown>).then((value) => settle(value), failed);
+  });
+  after(output, "asResponse", (response) => {
+    if (isParsed) return;
+    (response as PromiseLike<object>).then((value) => watchBody(value, settle), failed);
+  });
+}
+
+/** Pass on the body of a response when the app has read it: as JSON, as text, or as a stream of bytes. */
+function watchBody(response: object, settle: Settle): void {
+  const { body } = response as Partial<Response>;
+  const reader = new BodyReader(settle);
+  if (body) watch(body, new StreamLog(reader));
+  for (const name of ["json", "text"]) {
+    after(response, name, (body) => {
+      const logged = (value: unknown) =>
+        settle(typeof value === "string" ? new TextEncoder().encode(value) : value);
+      (body as PromiseLike<unknown>).then(logged, (error) => reader.finish(error));
+    });
+  }
+}
+
+/** Collects the bytes of a body, which may be one document in many chunks. */
+class BodyReader implements ChunkReceiver {
+  readonly #settle: Settle;
+  readonly #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(settle: Settle) {
+    this.#settle = settle;
+  }
+
+  addChunk(chunk: unknown): void {
+    if (!(chunk instanceof Uint8Array) || this.#bytes > MAX_BODY_BYTES) return;
+    this.#parts.push(chunk.slice()); // the app may pass the bytes on, and lose them
+    this.#bytes += chunk.length;
+  }
+
+  finish(error?: unknown): void {
+    const body = this.#body();
+    if (error !== undefined) this.#settle(body, error);
+    else if (body) this.#settle(body);
+  }
+
+  /** Return the bytes so far. Null if there are none, or too many. */
+  #body(): Uint8Array | null {
+    if (this.#bytes === 0 || this.#bytes > MAX_BODY_BYTES) return null;
+    const body = new Uint8Array(this.#bytes);
+    let position = 0;
+    for (const part of this.#parts) {
+      body.set(part, position);
+      position += part.length;
+    }
+    return body;
+  }
+
+  countError(): void {} // only `stop` fails, and there is none
+}
