@@ -1,13 +1,15 @@
 /*
- * Differences between Node, browsers and edge runtimes: environment, timers, the end of the process.
+ * Differences between Node, browsers and edge runtimes: environment, timers, a process that has nothing left to do.
  *
  * Nothing is imported from Node, and every global is checked before it is used.
  */
 
-interface ProcessLike {
+/** The part of Node's `process` that the SDK uses. */
+export interface ProcessLike {
   env?: Record<string, string | undefined>;
   pid?: number;
   on?: (event: string, listener: () => void) => unknown;
+  prependListener?: (event: string, listener: () => void) => unknown;
   off?: (event: string, listener: () => void) => unknown;
   kill?: (pid: number, signal: string) => unknown;
   listenerCount?: (event: string) => number;
@@ -15,7 +17,8 @@ interface ProcessLike {
 
 type Timer = ReturnType<typeof setTimeout>;
 
-function processLike(): ProcessLike | undefined {
+/** Return Node's `process`, where there is one. */
+export function processLike(): ProcessLike | undefined {
   return (globalThis as { process?: ProcessLike }).process;
 }
 
@@ -41,27 +44,6 @@ export function onProcessIdle(listener: () => void): void {
 /** Call *listener* when Node ends, by `process.exit()` or a crash too. It can't wait for anything. */
 export function onProcessExit(listener: () => void): void {
   processLike()?.on?.("exit", listener);
-}
-
-/**
- * Call *work* when Node is asked to stop by SIGTERM.
- *
- * Without a listener of the app's the process ends as it would have, once *work* is done. An app that listens ends by
- * itself. A second SIGTERM ends at once.
- */
-export function onTermination(work: () => Promise<void>): void {
-  const process = processLike();
-  const { pid, on, off, kill, listenerCount } = process ?? {};
-  if (!pid || !on || !off || !kill || !listenerCount) return;
-  const listener = () => {
-    const isAlone = listenerCount.call(process, "SIGTERM") === 1;
-    off.call(process, "SIGTERM", listener);
-    const end = () => {
-      if (isAlone) kill.call(process, pid, "SIGTERM");
-    };
-    work().then(end, end);
-  };
-  on.call(process, "SIGTERM", listener);
 }
 
 /** The longest delay of a timer, 24 days. A longer one would fire at once. */

@@ -1,5 +1,8 @@
 // The end of a program: its logs arrive, and the SDK doesn't keep it alive.
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { runNode } from "./support/run.mjs";
 import { PhosphoServer, refusal } from "./support/server.mjs";
@@ -78,7 +81,7 @@ test("a program ends within its timeout whatever its server does", async () => {
   for (const script of [hang, () => refusal(503), () => refusal(429, { "Retry-After": "600" })]) {
     server.script = script;
     const { code, stderr, tookMs } = await run(`
-      phospho.init({ exitTimeoutMs: 200 });
+      phospho.init({ exitTimeoutMs: 200, retry: { initialMs: 0 } });
       phospho.log({ input: "Hello" });
     `);
 
@@ -148,36 +151,110 @@ test("what process.exit() loses is said", async () => {
   );
 });
 
-test("SIGTERM sends what was logged, and ends the process as it would have", async () => {
-  const program = `
-    phospho.init({ tick: 60_000 });
-    setInterval(() => {}, 60_000);
-    phospho.log({ input: "Hello" });
-    process.kill(process.pid, "SIGTERM");
-  `;
+const EVERY_SIGNAL = ["SIGINT", "SIGTERM"];
+const inputs = () => server.logs.map(({ input }) => input);
 
-  const { code, stderr } = await run(program);
+/** A program that logs, sends *signals* to itself, and would go on for a minute. */
+const signalled = (signals, head = "") => `
+  ${head}
+  setInterval(() => {}, 60_000);
+  phospho.init({ tick: 60_000 });
+  phospho.log({ input: "Hello" });
+  for (const signal of ${JSON.stringify(signals)}) {
+    process.kill(process.pid, signal);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+`;
 
-  assert.deepEqual([code, stderr], [null, ""]);
-  assert.deepEqual(
-    server.logs.map(({ input }) => input),
-    ["Hello"],
-  );
+for (const signal of EVERY_SIGNAL) {
+  test(`${signal} sends what was logged, and ends the process as it would have`, async () => {
+    const { code, signalCode, stderr } = await run(signalled([signal]));
+
+    assert.deepEqual([code, signalCode, stderr], [null, signal, ""]);
+    assert.deepEqual(inputs(), ["Hello"]);
+  });
+
+  for (const method of ["on", "once"]) {
+    test(`${signal} leaves the end to an app that listens with ${method}`, async () => {
+      const listen = `process.${method}("${signal}", () => setTimeout(() => process.exit(7), 500));`;
+      const { code } = await run(signalled([signal], listen));
+
+      assert.equal(code, 7);
+      assert.deepEqual(inputs(), ["Hello"]);
+    });
+  }
+}
+
+test("a second signal ends the process at once", async () => {
+  server.script = () => new Promise(() => {});
+  const { signalCode, tookMs } = await run(signalled(["SIGINT", "SIGINT", "SIGINT"]));
+
+  assert.equal(signalCode, "SIGINT");
+  assert.ok(tookMs < 5_000, `${tookMs} ms`);
 });
 
-test("SIGTERM leaves the end to an app that listens", async () => {
-  const program = `
-    process.on("SIGTERM", () => setTimeout(() => process.exit(7), 500));
-    phospho.init({ tick: 60_000 });
-    setInterval(() => {}, 60_000);
-    phospho.log({ input: "Hello" });
-    process.kill(process.pid, "SIGTERM");
+test("a tool that uses signal-exit cleans up and ends, and its logs arrive", async () => {
+  const head = `
+    import { onExit } from "signal-exit";
+    onExit((code, signal) => console.log("clean", signal));
   `;
+  const { signalCode, stdout } = await run(signalled(["SIGTERM"], head));
 
-  const { code } = await run(program);
+  assert.deepEqual([signalCode, stdout], ["SIGTERM", "clean SIGTERM\n"]);
+  assert.deepEqual(inputs(), ["Hello"]);
+});
 
-  assert.equal(code, 7);
-  assert.equal(server.logs.length, 1);
+test("signals have a listener only while something is queued", async () => {
+  const { stdout } = await run(`
+    const counts = [];
+    const count = () => counts.push(process.listenerCount("SIGINT") + process.listenerCount("SIGTERM"));
+    phospho.init({ tick: 60_000 });
+    count();
+    for (let n = 0; n < 2; n++) {
+      phospho.log({ input: "Hello" });
+      count();
+      await phospho.flush();
+      count();
+    }
+    console.log(counts.join());
+  `);
+
+  assert.equal(stdout, "0,2,0,2,0\n");
+});
+
+test("a crash ends as without the SDK, and what it loses is said", async () => {
+  const { code, stderr } = await run(`phospho.log({ input: "Hello" }); throw new Error("mine");`);
+
+  assert.equal(code, 1);
+  assert.match(stderr, /^phospho: 1 event\(s\) are lost[^\n]+phospho.shutdown/m);
+  assert.match(stderr, /^Error: mine\n {4}at /m);
+});
+
+test("worker threads and the workers of a cluster send what they have logged", async (context) => {
+  const folder = await mkdtemp(join(tmpdir(), "phospho-"));
+  context.after(() => rm(folder, { recursive: true }));
+  const exec = join(folder, "worker.mjs");
+  await writeFile(
+    exec,
+    `
+    import cluster from "node:cluster";
+    import { phospho } from "${import.meta.resolve("phospho-sdk")}";
+    phospho.log({ input: "cluster" });
+    cluster.worker.disconnect();
+    `,
+  );
+  const { code, stderr } = await run(`
+    import cluster from "node:cluster";
+    import { once } from "node:events";
+    import { Worker } from "node:worker_threads";
+    const source = 'import("phospho-sdk").then(({ phospho }) => phospho.log({ input: "thread" }))';
+    await once(new Worker(source, { eval: true }), "exit");
+    cluster.setupPrimary({ exec: ${JSON.stringify(exec)}, execArgv: [] });
+    await once(cluster.fork(), "exit");
+  `);
+
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.deepEqual(inputs(), ["thread", "cluster"]);
 });
 
 test("each cause is printed once, with what to do, unless the app is silent", async () => {

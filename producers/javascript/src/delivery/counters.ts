@@ -76,7 +76,7 @@ export class Counters {
   /** Warn of *number* events that the end of the process loses. */
   warnOfUnsent(number: number, baseUrl: string): void {
     const text = `phospho: ${number} event(s) are lost at the end of the process: not sent to ${baseUrl}. `;
-    this.#warnings.warn("unsent", `${text}Call \`await phospho.shutdown(timeoutMs)\` for more time`);
+    this.#warnings.warn("unsent", `${text}Call \`await phospho.shutdown(timeoutMs)\` before it ends`);
   }
 
   /** Warn of a time that can't be read. */

@@ -2,8 +2,9 @@
 
 import { approximateBytes, type JsonObject } from "../content/json.js";
 import { requestWaitUntil } from "../request-context.js";
-import { monotonicMs, onProcessExit, onProcessIdle, onTermination } from "../runtime.js";
+import { monotonicMs, onProcessExit, onProcessIdle } from "../runtime.js";
 import type { Settings } from "../settings.js";
+import { Termination } from "../termination.js";
 import type { Counters, Stats } from "./counters.js";
 import type { EventState, QueuedEvent } from "./event.js";
 import type { FlushResult } from "./flush.js";
@@ -45,9 +46,8 @@ export class Pipeline {
     }
     this.#hasGivenUp = false;
     if (event.state !== "streaming") this.#holdRequest();
-    ACTIVE_PIPELINES.add(this);
-    watchProcess();
-    this.#sender.wake();
+    watchProcess(this);
+    this.#sender.resume();
     return true;
   }
 
@@ -103,7 +103,7 @@ export class Pipeline {
     this.queue.completeAll();
     const result = await this.#sender.flush(timeoutMs);
     this.#sender.abandon();
-    ACTIVE_PIPELINES.delete(this);
+    unwatchProcess(this);
     return result;
   }
 
@@ -152,7 +152,7 @@ export class Pipeline {
   }
 
   #onSettled(): void {
-    if (this.queue.size === 0) ACTIVE_PIPELINES.delete(this);
+    if (this.queue.size === 0) unwatchProcess(this);
   }
 
   /** Queue *event*. Return the reason if that is not possible, else an empty string. */
@@ -189,16 +189,24 @@ function removeRawFields(content: JsonObject): void {
 
 // Pipelines with queued events. The others may be garbage collected.
 const ACTIVE_PIPELINES = new Set<Pipeline>();
+const TERMINATION = new Termination(flushAll);
 let isWatching = false;
 
-function watchProcess(): void {
+/** Send the events of *pipeline* at the end of the process. Signals have a listener only as long as there are some. */
+function watchProcess(pipeline: Pipeline): void {
+  ACTIVE_PIPELINES.add(pipeline);
+  TERMINATION.watch();
   if (isWatching) return;
   isWatching = true;
   onProcessIdle(() => void flushAll());
-  onTermination(flushAll);
   onProcessExit(() => {
     for (const pipeline of ACTIVE_PIPELINES) pipeline.warnOfUnsent();
   });
+}
+
+function unwatchProcess(pipeline: Pipeline): void {
+  ACTIVE_PIPELINES.delete(pipeline);
+  if (ACTIVE_PIPELINES.size === 0) TERMINATION.unwatch();
 }
 
 async function flushAll(): Promise<void> {

@@ -58,7 +58,7 @@ export class Sender {
 
   /** Schedule the ready events: within a tick, or at once when a batch is full or a flush waits. */
   wake(): void {
-    if (this.#isAbandoned || this.#isBusy()) return;
+    if (this.#isAbandoned || this.#isAborted || this.#isBusy()) return;
     if (this.#groups.length > 0) this.#schedule(this.#resumeAtMs - monotonicMs());
     else if (this.#queue.ready > 0) this.#schedule(this.#isDue() ? 0 : this.#settings.tickMs);
   }
@@ -68,22 +68,29 @@ export class Sender {
     const flush = new Flush(this.#queue.idsToSend());
     if (flush.isDone) return flush.result();
     this.#flushes.add(flush);
+    this.#isAborted = false;
     this.#hurry();
     await flush.wait(timeoutMs);
     this.#flushes.delete(flush);
     return flush.result();
   }
 
-  /** Abort the attempt in flight. Its events stay queued. */
+  /** Abort the attempt in flight, and make no other before `resume` or a flush. The events stay queued. */
   abort(): void {
     this.#isAborted = true;
+    this.#cancelTimer();
     this.#transport.close?.();
+  }
+
+  /** Go on after `abort`: the app has logged more. */
+  resume(): void {
+    this.#isAborted = false;
+    this.wake();
   }
 
   /** Abort the attempt in flight and make no other. The queued events stay unsent. */
   abandon(): void {
     this.#isAbandoned = true;
-    this.#cancelTimer();
     this.abort();
   }
 
@@ -165,7 +172,6 @@ export class Sender {
       return;
     }
     this.#turn += 1;
-    this.#isAborted = false;
     const turn = this.#turn;
     const mayGoOn = () => this.#renew(turn);
     for (let isDue = true; isDue && this.#fill(); isDue = this.#isDue()) {

@@ -25,7 +25,7 @@ export async function run(command, args, { env = {}, cwd = PACKAGE, timeout = 60
     if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
     else child.on("close", resolve);
   });
-  return { code, stdout, stderr, tookMs: performance.now() - began };
+  return { code, signalCode: child.signalCode, stdout, stderr, tookMs: performance.now() - began };
 }
 
 async function textOf(stream) {
