@@ -15,7 +15,7 @@ TSC = PACKAGE / "node_modules" / "typescript" / "bin" / "tsc"
 # A user's file that uses every type once. `@ts-expect-error` fails if there is no error.
 SAMPLE = """
 import { ConfigError, Phospho, phospho, RecordingTransport } from "phospho-sdk";
-import type { FlushResult, LogEntry, LoggedContent, PhosphoOptions, Stats, Transport } from "phospho-sdk";
+import type { FlushResult, LogEntry, LoggedContent, LogStep, PhosphoOptions, Stats, Transport } from "phospho-sdk";
 
 const onWarning = (text: string) => {};
 const options: PhosphoOptions = { apiKey: process.env.KEY, limits: { queueEvents: 10 }, onWarning };
@@ -28,6 +28,7 @@ const entry: LogEntry = {
   inputToStrFunction: (x) => x.q,
   outputToStrFunction: (x) => x.a.b,
   metadata: { model: "gpt-4", latencyMs: 800 },
+  steps: [{ kind: "tool", startedAt: new Date(), tokensIn: 1, error: new Error("no"), own: true } satisfies LogStep],
   log_anything_and_everything: "even this is ok",
 };
 export async function main(): Promise<void> {

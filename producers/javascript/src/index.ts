@@ -6,6 +6,7 @@ export type { LogEntry, LoggedContent, LogOptions } from "./content/entry.js";
 export type { EventLabel, EventOfTask, Feedback, Flag, UserFeedback } from "./content/feedback.js";
 export type { Json, JsonObject } from "./content/json.js";
 export type { MaskRule } from "./content/masking.js";
+export type { LogStep } from "./content/steps.js";
 export { phospho } from "./default-client.js";
 export type { Counts, Stats } from "./delivery/counters.js";
 export type { QueuedEvent } from "./delivery/event.js";

@@ -2,6 +2,7 @@
 
 import { newId } from "../ids.js";
 import { type JsonObject, textOf } from "./json.js";
+import type { LogStep } from "./steps.js";
 import type { LogCall } from "./task-content.js";
 
 type Id = string | number | null | undefined;
@@ -48,6 +49,8 @@ export interface LogOptions {
   tokensIn?: number | null | undefined;
   tokensOut?: number | null | undefined;
   latencyMs?: number | null | undefined;
+  /** Calls of models and tools, which the page of the task shows as a tree. */
+  steps?: readonly LogStep[] | undefined;
   [name: string]: unknown;
 }
 

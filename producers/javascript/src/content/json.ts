@@ -19,6 +19,8 @@ export function isObject(value: Json | undefined): value is JsonObject {
 // other has more paths than any memory holds.
 const MAX_DEPTH = 32;
 const MAX_VALUES = 100_000;
+// Of a larger typed array only the length is kept.
+const MAX_ARRAY_ITEMS = 10_000;
 const CYCLE = "<cycle>";
 const CUT = "<cut>";
 const UNREADABLE = "<object>";
@@ -30,8 +32,8 @@ const LARGEST_INT = 2n ** 63n - 1n;
 /**
  * Return a deep copy of *value* made of objects, arrays, strings, numbers, booleans and null.
  *
- * Objects with a `toJSON` become its result, bytes become text, Map and Set an object and an array. Functions and symbols
- * are left out, as JSON.stringify does. NaN and the infinities, which JSON lacks, become their names, and whole numbers
+ * Objects with a `toJSON` become its result, errors their text, Map and Set an object and an array. Bytes become their
+ * JSON, their text or their size. Functions and symbols are left out, as JSON.stringify does. NaN and the infinities, which JSON lacks, become their names, and whole numbers
  * beyond 64 bits their digits. An object inside itself becomes "<cycle>", and values after 100,000 values or below 32
  * levels "<cut>". Never throws.
  */
@@ -80,11 +82,15 @@ class Copy {
     if (Array.isArray(value)) return this.#list(value, depth);
     const bytes = bytesOf(value);
     if (bytes) return this.#bytes(bytes);
+    if (ArrayBuffer.isView(value)) return this.#array(value as Float64Array, depth);
+    const tag = tagOf(value);
+    // Before its `toJSON`, which may hold the request with its key.
+    if (tag === "Error" || value instanceof Error) return String(value);
     const dumped = dump(value);
     if (dumped !== undefined) return this.of(dumped, depth);
-    const tag = tagOf(value);
     if (tag === "Map") return this.#object(value as Map<unknown, unknown>, depth);
-    if (tag === "Set" || ArrayBuffer.isView(value)) return this.#list(value as Iterable<unknown>, depth);
+    if (tag === "Set") return this.#list(value as Set<unknown>, depth);
+    if (tag === "Blob" || tag === "File") return sizeText((value as Blob).size);
     const fields = [...fieldsOf(value)];
     return fields.length === 0 && hasOwnText(value) ? textOf(value) : this.#object(fields, depth);
   }
@@ -101,8 +107,18 @@ class Copy {
     return copy;
   }
 
+  #array(value: Float64Array, depth: number): Json {
+    const isLarge = value.length > MAX_ARRAY_ITEMS;
+    return isLarge ? `<${tagOf(value)}, ${value.length} items>` : this.#list(value, depth);
+  }
+
   #bytes(value: Uint8Array): Json {
-    const text = new TextDecoder().decode(value);
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(value);
+    } catch {
+      return sizeText(value.length); // a picture, a sound, a file
+    }
     try {
       return this.of(JSON.parse(text), MAX_DEPTH);
     } catch {
@@ -111,10 +127,18 @@ class Copy {
   }
 }
 
+function sizeText(bytes: number): string {
+  return `<${bytes} bytes>`;
+}
+
 /** Return a value as bytes. Undefined if it is no bytes. */
 export function bytesOf(value: unknown): Uint8Array | undefined {
   const tag = typeof value === "object" && value !== null ? tagOf(value) : "";
   if (tag === "Uint8Array") return value as Uint8Array;
+  if (tag === "DataView") {
+    const { buffer, byteOffset, byteLength } = value as DataView;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  }
   return tag === "ArrayBuffer" ? new Uint8Array(value as ArrayBuffer) : undefined;
 }
 

@@ -1,6 +1,9 @@
 /** Keys of `log` that are no options, and names that are reserved. */
 
-import { isObject, type JsonObject, setField, toJson } from "./json.js";
+import { isObject, type Json, type JsonObject, setField, toJson } from "./json.js";
+import { described } from "./shapes/media.js";
+import { stepFields } from "./steps.js";
+import { unixSeconds } from "./times.js";
 
 // Fields that the SDK or the server sets. An app that passes one means metadata.
 const RESERVED: ReadonlySet<string> = new Set([
@@ -32,7 +35,7 @@ export function keywordFields(
   const moved: JsonObject = {};
   for (const [name, value] of Object.entries(extra)) {
     const isTime = TIMES.includes(name);
-    if (value != null && !isTime) setField(RESERVED.has(name) ? moved : fields, name, toJson(value));
+    if (value != null && !isTime) setField(RESERVED.has(name) ? moved : fields, name, fieldOf(name, value));
   }
   for (const name of TIMES) {
     if (extra[name] == null) continue;
@@ -46,33 +49,15 @@ export function keywordFields(
   return withMetadata(fields, moved);
 }
 
+/** Return a field as JSON, with pictures, sounds and files described. */
+function fieldOf(name: string, value: unknown): Json {
+  const field = described(toJson(value));
+  return name === "steps" && Array.isArray(field) ? field.map(stepFields) : field;
+}
+
 /** Return *fields* with *moved* in its metadata. The server accepts only an object as metadata. */
 function withMetadata(fields: JsonObject, moved: JsonObject): JsonObject {
   const { metadata } = fields;
   if (metadata === undefined) return Object.keys(moved).length > 0 ? { ...fields, metadata: moved } : fields;
   return { ...fields, metadata: { ...moved, ...(isObject(metadata) ? metadata : { value: metadata }) } };
-}
-
-// 1e11 seconds are in the year 5138, 1e11 milliseconds in 1973.
-const LARGEST_SECONDS = 1e11;
-
-const ISO_TIME = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?$/i;
-
-/** Return a time as Unix seconds. Text without a zone is UTC, as the server reads it. Undefined if *value* is no time. */
-function unixSeconds(value: unknown): number | undefined {
-  if (value instanceof Date) return finite(value.getTime() / 1000);
-  if (typeof value === "string" && !/^\d+$/.test(value)) return isoSeconds(value);
-  const unixS = ["number", "bigint", "string"].includes(typeof value) ? Number(value) : Number.NaN;
-  // Its size tells the unit.
-  const power = [9, 6, 3].find((each) => Math.abs(unixS) >= LARGEST_SECONDS * 10 ** (each - 3)) ?? 0;
-  return finite(unixS / 10 ** power);
-}
-
-function isoSeconds(text: string): number | undefined {
-  const [, date, time = "00:00", zone = "Z"] = ISO_TIME.exec(text.trim()) ?? [];
-  return date === undefined ? undefined : finite(Date.parse(`${date}T${time}${zone}`) / 1000);
-}
-
-function finite(number: number): number | undefined {
-  return Number.isFinite(number) ? number : undefined;
 }
