@@ -1,0 +1,96 @@
+/** An answer that is being put together: its parts, and where the next chunk's text or call goes. */
+
+import { isObject, type Json, type JsonObject } from "../json.js";
+import { AnswerParts, type Place } from "./answer-parts.js";
+import { Growing } from "./growing.js";
+import { ARGUMENT_FIELDS, argumentsText, contentParts, type Kind, type Part } from "./parts.js";
+
+// The order within a choice: text, a refusal, a transcript, then calls of tools or whole blocks.
+export const [CONTENT, REFUSAL, AUDIO, CALLS] = [0, 1, 2, 3];
+export const BLOCKS = CALLS;
+
+/** The parts of one answer. The functions that add the chunks of one API are in `-chunks` and `-events` modules. */
+export class Draft {
+  readonly parts = new AnswerParts();
+  /** The current block of Anthropic's and Bedrock's streams. */
+  block = -1;
+  // Where the next piece of a call goes, by its choice and index, and of a text, by its id in the AI SDK or Assistants.
+  readonly #callNumbers = new Map<string, number>();
+  readonly textNumbers = new Map<string, number>();
+
+  grow(place: Place, text: Json | undefined, kind: Kind = "text"): void {
+    if (typeof text === "string" && text) this.parts.at(place, kind).text += text;
+  }
+
+  /** Begin a call, or add to its arguments. */
+  call(place: Place, name: Json | undefined, args?: Json): void {
+    const part = this.parts.at(place, "call");
+    if (typeof name === "string" && name !== part.name && !part.text) part.name += name;
+    part.text += argumentsText(args);
+  }
+
+  /** Add calls of tools: pieces where they have an index, whole ones where they have none. */
+  addCalls(choice: number, calls: Json | undefined): void {
+    for (const call of Array.isArray(calls) ? calls.filter(isObject) : []) {
+      const nested = [call.function, call.custom].find(isObject) ?? call;
+      const args = ARGUMENT_FIELDS.map((field) => nested[field]).find((value) => value != null);
+      const last = this.parts.count(choice, CALLS) - (nested.name ? 0 : 1);
+      const index = Math.max(number(call, "index", last), 0);
+      this.call(this.#callPlace(choice, index, nested.name ? call.id : undefined), nested.name, args);
+    }
+  }
+
+  /** Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each. */
+  #callPlace(choice: number, index: number, id: Json | undefined): Place {
+    const key = `${choice},${index}`;
+    let place = [choice, CALLS, this.#callNumbers.get(key) ?? index];
+    if (typeof id !== "string" || !id) return place;
+    const held = this.parts.get(place)?.id;
+    if (held && held !== id) {
+      const count = this.parts.count(choice, CALLS);
+      place = [choice, CALLS, count];
+      this.#callNumbers.set(key, count);
+    }
+    this.parts.at(place, "call").id = id;
+    return place;
+  }
+
+  /** Add whole parts behind those of the choice. Pieces continue the last one. */
+  append(choice: number, parts: readonly Part[]): void {
+    for (const { kind, text } of parts) {
+      const count = this.parts.count(choice, BLOCKS);
+      const last = this.parts.get([choice, BLOCKS, count - 1]);
+      if (last?.kind === "piece" && kind === "piece") last.text += text;
+      else this.parts.set([choice, BLOCKS, count], new Growing(kind, text));
+    }
+  }
+
+  addMessageDelta(choice: number, delta: JsonObject): void {
+    for (const part of contentParts(delta.content)) {
+      if (part.kind !== "call") this.grow([choice, CONTENT], part.text);
+    }
+    this.grow([choice, REFUSAL], delta.refusal);
+    if (isObject(delta.audio)) this.grow([choice, AUDIO], delta.audio.transcript);
+    this.addCalls(choice, isFilled(delta.tool_call_chunks) ? delta.tool_call_chunks : delta.tool_calls);
+    const call = delta.function_call;
+    if (isObject(call)) this.call([choice, CALLS, 0], call.name, call.arguments);
+  }
+
+  textPlace(id: Json | undefined): Place {
+    if (typeof id !== "string") return [0, CONTENT];
+    const number = this.textNumbers.get(id) ?? this.parts.count(0, BLOCKS);
+    this.textNumbers.set(id, number);
+    return [0, BLOCKS, number];
+  }
+}
+
+/** Return a whole number of *event*. */
+export function number(event: JsonObject, field: string, defaultNumber = 0): number {
+  const value = event[field];
+  return Number.isInteger(value) ? (value as number) : defaultNumber;
+}
+
+/** Return whether a list has items, or a value is there. */
+export function isFilled(value: Json | undefined): boolean {
+  return Array.isArray(value) ? value.length > 0 : Boolean(value);
+}
