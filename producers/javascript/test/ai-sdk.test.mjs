@@ -1,7 +1,7 @@
 // The AI SDK of Vercel, wrapped: its results and streams are logged with their text, calls and figures.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { generateText, simulateReadableStream, streamText, tool } from "ai";
+import { generateText, simulateReadableStream, streamObject, streamText, tool } from "ai";
 import { MockLanguageModelV4 } from "ai/test";
 import { phospho, RecordingTransport } from "phospho-sdk";
 import { z } from "zod";
@@ -19,11 +19,11 @@ const PARTS = [
 ];
 const tools = { weather: tool({ description: "w", inputSchema: z.object({ city: z.string() }) }) };
 
-const ask = (content) => ({
+const ask = (content, chunks = PARTS) => ({
   model: new MockLanguageModelV4({
     modelId: "mock-1",
     doGenerate: async () => ({ content, finishReason: stop, usage, warnings: [] }),
-    doStream: async () => ({ stream: simulateReadableStream({ chunks: PARTS }) }),
+    doStream: async () => ({ stream: simulateReadableStream({ chunks }) }),
   }),
   prompt: "Say hello",
   tools,
@@ -66,6 +66,37 @@ for (const [name, read] of Object.entries({
     assert.deepEqual(await logged(), [["Say hello", "Hello!", 11, 7, "mock-1"]]);
   });
 }
+
+for (const name of ["partialObjectStream", "textStream", "fullStream"]) {
+  test(`streamObject is logged once the app has read ${name}`, async () => {
+    const deltas = ['{"na', 'me":"Ann"}'].map((delta) => ({ type: "text-delta", id: "1", delta }));
+    const { tools: _, ...query } = ask([], [...PARTS.slice(0, 2), ...deltas, ...PARTS.slice(-2)]);
+    const result = phospho.wrap(streamObject)({ ...query, schema: z.object({ name: z.string() }) });
+    await taken(result[name]);
+
+    assert.deepEqual(await result.object, { name: "Ann" });
+    assert.deepEqual(await logged(), [["Say hello", '{"name":"Ann"}', 11, 7, "mock-1"]]);
+  });
+}
+
+test("a stream that fails is logged with the error that the SDK does not throw", async () => {
+  const doStream = async () => {
+    throw new RangeError("overloaded");
+  };
+  for (const [fn, name] of [
+    [streamText, "textStream"],
+    [streamObject, "partialObjectStream"],
+  ]) {
+    const query = { model: new MockLanguageModelV4({ doStream }), prompt: "Say hello", schema: z.object({}) };
+    await taken(phospho.wrap(fn)({ ...query, maxRetries: 0, onError() {} })[name]);
+  }
+  await logged();
+
+  assert.deepEqual(
+    transport.logs.map(({ error }) => error),
+    ["RangeError: overloaded", "RangeError: overloaded"],
+  );
+});
 
 async function taken(stream) {
   for await (const _ of stream);

@@ -165,6 +165,28 @@ const PROVIDERS = {
   },
 };
 
+for (const [name, run] of Object.entries({
+  awaited: (runner) => runner,
+  iterated: async (runner) => {
+    for await (const _ of runner);
+  },
+  runUntilDone: (runner) => runner.runUntilDone(),
+})) {
+  for (const stream of [false, true]) {
+    test(`Anthropic: a tool runner, ${name}, ${stream ? "stream" : "whole"}`, async () => {
+      example = EXAMPLES.get("Anthropic: text");
+      const client = new Anthropic({ ...options(), baseURL: url() });
+      const runner = wrapped(client.beta.messages, "toolRunner");
+      await run(runner({ ...MESSAGE, tools: [], stream }));
+      const [log, ...others] = await logs();
+      assert.deepEqual([log.input, log.output, others.length], ["Say hello", example.text, 0]);
+      example = undefined;
+      await assert.rejects(async () => run(runner({ ...MESSAGE, tools: [], stream })));
+      assert.match((await logs())[1].error, /refused/);
+    });
+  }
+}
+
 const ends = (events) => events.filter(({ type }) => /^response\.(created|completed)$/.test(type));
 
 async function logs() {

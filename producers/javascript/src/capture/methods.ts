@@ -54,3 +54,11 @@ export function before(target: object, name: PropertyKey, note: (args: unknown[]
     return original.apply(this, args);
   });
 }
+
+// A stream counts as dropped when it is collected, which may be while the app reads an iterator or a branch of it.
+const STREAM_OF = new WeakMap<object, object>();
+
+/** Keep *stream* as long as the app keeps *part*, an iterator or a branch of it. */
+export function keepWith(part: object, stream: object): void {
+  STREAM_OF.set(part, stream);
+}

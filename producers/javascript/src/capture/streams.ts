@@ -1,5 +1,6 @@
 /** Iterables that log each value that the app takes from them. */
 
+import { isAiSdkResult, watchAiSdkResult } from "./ai-sdk.js";
 import { isHelper, isNodeStream, watchHelper, watchNodeStream } from "./emitters.js";
 import {
   after,
@@ -7,6 +8,7 @@ import {
   hasMethod,
   isObject,
   isPromiseLike,
+  keepWith,
   type Method,
   replace,
   type Watched,
@@ -18,9 +20,6 @@ const DROPPED =
   typeof FinalizationRegistry === "undefined"
     ? undefined
     : new FinalizationRegistry<StreamLog>((log) => log.drop());
-
-// An iterator or a branch keeps its stream, which else counts as dropped while the app iterates.
-const STREAM_OF = new WeakMap<object, object>();
 
 // A stream may get its iterator from another of its methods, which is watched too.
 const WATCHED = new WeakSet<object>();
@@ -83,7 +82,7 @@ function watchIteratorsOf(target: Watched, name: PropertyKey, log: StreamLog): b
   return replace(target, name, (...args) => {
     const iterator = original.apply(target, args);
     if (isObject(iterator) && !WATCHED.has(iterator)) {
-      STREAM_OF.set(iterator, target);
+      keepWith(iterator, target);
       WATCHED.add(iterator);
       watchIterator(iterator as Watched, log);
     }
@@ -99,39 +98,12 @@ function watchIteratorsOf(target: Watched, name: PropertyKey, log: StreamLog): b
 function watchBranches(target: Watched, log: StreamLog): boolean {
   const watchBranch = (branch: unknown) => {
     if (!isObject(branch)) return;
-    STREAM_OF.set(branch, target);
+    keepWith(branch, target);
     watchMethods(branch as Watched, log);
   };
   after(target, "pipeThrough", watchBranch);
   before(target, "pipeTo", () => log.countUnseen());
   return after(target, "tee", (branches) => (branches as unknown[]).forEach(watchBranch));
-}
-
-/** Return whether *value* is the result of the AI SDK's `streamText`, whose streams are branches of one. */
-function isAiSdkResult(value: object): boolean {
-  return hasMethod(value, "teeStream") && "textStream" in value;
-}
-
-/** Add the chunks of the branch of `streamText` that the app reads first, as text, as parts or as a response. */
-function watchAiSdkResult(target: Watched, log: StreamLog): boolean {
-  const original = target.teeStream as Method;
-  return replace(target, "teeStream", (...args) => {
-    const stream = original.apply(target, args) as ReadableStream<{ part?: unknown }>;
-    if (typeof TransformStream === "undefined") return stream;
-    let isSource = false;
-    const spy = new TransformStream<{ part?: unknown }, unknown>({
-      transform(chunk, controller) {
-        controller.enqueue(chunk);
-        isSource = log.add(chunk?.part ?? chunk, spy) || isSource;
-      },
-      flush() {
-        if (isSource) log.finish();
-      },
-    });
-    const branch = stream.pipeThrough(spy);
-    STREAM_OF.set(branch, target);
-    return branch;
-  });
 }
 
 /** Watch an iterator, or a reader of a web stream: `next` and `read` return the same results. */

@@ -11,6 +11,7 @@ import { isPromiseLike } from "./methods.js";
 import type { Stop } from "./stream-log.js";
 import { isIterable, isStream } from "./streams.js";
 import type { TaskLog } from "./task-log.js";
+import { isToolRunner, watchToolRunner } from "./tool-runner.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: any function may be wrapped
 export type Wrapped = (...args: any[]) => any;
@@ -92,6 +93,7 @@ class Observation {
   logOutput(output: unknown, isFresh: boolean): unknown {
     if (!isPromiseLike(output)) this.#log(output);
     else if (isApiPromise(output)) this.#watchApiPromise(output);
+    else if (isToolRunner(output)) watchToolRunner(output, this.#settle());
     else if (!isPlainPromise(output)) this.#watchThenable(output);
     else if (isFresh) return output.then(...this.#logging());
     // This callback is registered before those of the app, which gets the error by its own.
@@ -128,14 +130,18 @@ class Observation {
    * is logged that the app reads.
    */
   #watchApiPromise(output: ApiPromise): void {
+    watchApiPromise(output, this.#settle());
+  }
+
+  /** Return a function that logs the first answer or error it gets. */
+  #settle(): Settle {
     let isLogged = false;
-    const settle: Settle = (value, ...errors) => {
+    return (value, ...errors) => {
       if (isLogged) return;
       isLogged = true;
       if (errors.length > 0) this.logError(errors[0], value);
       else this.#guarded(value);
     };
-    watchApiPromise(output, settle);
   }
 
   /** Log the value of a thenable when the app awaits it: a query builder works at each `then`. */
