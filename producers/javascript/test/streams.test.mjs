@@ -91,6 +91,14 @@ test("the reader of a web stream is watched", async () => {
   assert.equal((await logs())[0].output, "Hello");
 });
 
+test("values() of a web stream is watched", async () => {
+  const stream = webStream(["Hel", "lo"]);
+  phospho.log({ input: "Say hello", output: stream, stream: true });
+  assert.deepEqual(await taken(stream.values({ preventCancel: true })), ["Hel", "lo"]);
+
+  assert.equal((await logs())[0].output, "Hello");
+});
+
 test("arrays, Sets and text are logged at once", async () => {
   await phospho.log({ input: "a", output: ["Hel", "lo"], stream: true });
   await phospho.log({ input: "a", output: new Set(["Hel", "lo"]), stream: true });

@@ -73,6 +73,7 @@ function watchMethods(target: Watched, log: StreamLog): boolean {
     isWatched = (hasMethod(target, name) && watchIteratorsOf(target, name, log)) || isWatched;
   }
   if (!isReadableStream(target)) return isWatched;
+  if (hasMethod(target, "values")) watchIteratorsOf(target, "values", log);
   return (watchIteratorsOf(target, "getReader", log) && watchBranches(target, log)) || isWatched;
 }
 
