@@ -12,7 +12,7 @@ from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.text.sides import SIDES, Side, texts_of
-from phospho_workers.jobs.shortened_texts import CUT_MARK, shortened
+from phospho_workers.jobs.stored_tasks import CUT_MARK, shortened
 from phospho_workers.judging.selection import OpenCandidate, OpenText
 
 # A judge is asked about the beginning and the end of a longer text.

@@ -17,7 +17,7 @@ from phospho_workers.detection.candidates import content_of
 from phospho_workers.detection.text.sides import SIDES
 from phospho_workers.jobs.sessions.session_detection import joined_task
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
-from phospho_workers.jobs.shortened_texts import shortened
+from phospho_workers.jobs.stored_tasks import shortened
 
 # The newest labels of either kind of one definition. More improve a classifier next to nothing, and training takes
 # time with their number: some seconds a definition with so many.

@@ -20,7 +20,7 @@ from phospho_workers.detection.learning.student_fitting import MIN_TEXTS, Valida
 from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.text.sides import Side
 from phospho_workers.jobs.loop.leases import Holds, all_projects
-from phospho_workers.jobs.shortened_texts import shortened
+from phospho_workers.jobs.stored_tasks import shortened, task_counts
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ _SAMPLED_TASKS = 6_000
 _KEPT_CHARACTERS = 1_000
 _SIDES: tuple[Side, ...] = ("input", "output")
 
-_COUNTS = "SELECT toString(project_id) AS project_id, count() AS tasks FROM task_rows GROUP BY project_id"
 # Every $step-th task by the hash of its id: the same ones whenever it is asked.
 # Parameters: project, step.
 _SAMPLE = compose(
@@ -99,8 +98,8 @@ class StudentJob:
             and self._holds(definition.project_id)
         }
         students = {student.project_id: student for student in definition_set.students}
-        for row in self._store.rows(_COUNTS):
-            project = _DueProject(row["project_id"], int(row["tasks"]), students.get(row["project_id"]))
+        for project_id, tasks in task_counts(self._store):
+            project = _DueProject(project_id, tasks, students.get(project_id))
             if project.project_id in learning and self._is_due(project):
                 return project
         return None

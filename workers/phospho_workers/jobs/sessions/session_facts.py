@@ -12,7 +12,7 @@ from phospho_workers.jobs.sessions.arrivals import Arrivals
 from phospho_workers.jobs.sessions.session_analyses import SessionAnalyses
 from phospho_workers.jobs.sessions.session_states import SessionStates
 from phospho_workers.jobs.sessions.turns import TurnReader
-from phospho_workers.jobs.shortened_texts import shortened
+from phospho_workers.jobs.stored_tasks import shortened
 
 # The last tasks of a session are read, and the beginning and the end of each side of a task.
 MAX_TASKS = 200

@@ -22,6 +22,7 @@ from phospho_workers.detection.themes.discovery import MIN_TEXTS, Discovery, Pre
 from phospho_workers.detection.themes.matching import continued_groups
 from phospho_workers.detection.themes.naming import distinct_title
 from phospho_workers.jobs.loop.leases import Holds, all_projects
+from phospho_workers.jobs.stored_tasks import task_counts
 from phospho_workers.jobs.themes.sample import SampledTask, ThemeSamples
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,6 @@ _INTERVAL = timedelta(days=1)
 _GROWTH = 2
 _FRESH_GROWTH = 3
 _FULL_SAMPLE = 12_000
-_COUNTS = "SELECT toString(project_id) AS project_id, count() AS tasks FROM task_rows GROUP BY project_id"
 
 
 class _DueProject(NamedTuple):
@@ -86,8 +86,7 @@ class ThemeDiscoveryJob:
         settings = {project.project_id: project.settings for project in definition_set.projects}
         models = {model.project_id: model for model in definition_set.theme_models}
         refreshes = self._repository.refreshes()
-        for row in self._store.rows(_COUNTS):
-            project_id, tasks = row["project_id"], int(row["tasks"])
+        for project_id, tasks in task_counts(self._store):
             is_wanted = self._holds(project_id) and settings.get(project_id, ProjectSettings()).detect_themes
             if is_wanted and self._is_due(tasks, models.get(project_id), refreshes.get(project_id)):
                 return _DueProject(project_id, tasks, models.get(project_id), _student(definition_set, project_id))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from phospho_store.sql import compose
 from phospho_store.store import Store
-from phospho_workers.jobs.shortened_texts import shortened
+from phospho_workers.jobs.stored_tasks import shortened
 
 _MAX_TASKS = 12_000
 _MAX_UNASSIGNED = 4_000

@@ -1,10 +1,13 @@
-"""SQL that reads the beginning and the end of long texts."""
+"""Tasks as several jobs read them: counted by project, and with long texts shortened."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from phospho_store.sql import compose
+from phospho_store.store import Store
+
+_COUNTS = "SELECT toString(project_id) AS project_id, count() AS tasks FROM task_rows GROUP BY project_id"
 
 # Marks the cut in a text for a reader that should know of it.
 CUT_MARK = "\n[…]\n"
@@ -14,6 +17,11 @@ _SHORTENED = """if(
     concat(leftUTF8(t.$column, $kept), '$between', rightUTF8(t.$column, $kept)),
     t.$column
 ) AS $column"""
+
+
+def task_counts(store: Store) -> list[tuple[str, int]]:
+    """Return the projects that have tasks, each with their number; a task that was logged again may count twice."""
+    return [(row["project_id"], int(row["tasks"])) for row in store.rows(_COUNTS)]
 
 
 def shortened(columns: Iterable[str], kept_characters: int, between: str = "\n") -> str:
