@@ -30,11 +30,11 @@ from phospho_dashboard.dead_letters.api import DeadLettersApi
 from phospho_dashboard.dead_letters.pages import DeadLetterPages
 from phospho_dashboard.definitions.api import DefinitionsApi, VersionsApi
 from phospho_dashboard.definitions.backfills import BackfillPages, Backfills, BackfillsApi
-from phospho_dashboard.definitions.checks import Detection, checked_definition
 from phospho_dashboard.definitions.library import LibraryPage
 from phospho_dashboard.definitions.pages import DefinitionPages
 from phospho_dashboard.definitions.quality import DefinitionQuality
 from phospho_dashboard.definitions.trial_pages import LabelQueuePages, VersionPages
+from phospho_dashboard.detection import Detection, checked_definition
 from phospho_dashboard.explore.api import BoardsApi, explore_operations
 from phospho_dashboard.explore.board_pages import BoardForms, BoardPages
 from phospho_dashboard.explore.pages import ExploreCsv, ExplorePage

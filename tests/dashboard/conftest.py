@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.app import Integrations, api_routes, create_app
 from phospho_dashboard.auth.directory import Passwords
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.webhooks.webhooks import WebhookSending

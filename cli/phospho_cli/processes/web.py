@@ -17,7 +17,7 @@ from phospho_cli.processes.backend import Backend, store_check
 from phospho_dashboard.analytics.similar import MeaningReader
 from phospho_dashboard.app import Integrations, api_routes, audited, page_routes
 from phospho_dashboard.backups.api import BackUp
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.health.project_gauges import ProjectGauges
 from phospho_dashboard.services import Services, create_services
 from phospho_dashboard.settings import DashboardSettings

@@ -99,7 +99,7 @@ class TaskPages:
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
         task = content["task"]
-        extras = self._addable_events(request, content) | with_messages(request, [task])
+        extras = self._addable_events(request, content) | with_messages(request.query, [task])
         return extras | {"steps": step_tree(task["metadata"])}
 
     def read_list(self, request: ViewRequest) -> Content:

@@ -247,7 +247,7 @@ class SessionPages:
         ]
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
-        return self._addable_events(request, content) | with_messages(request, content["session"]["task_list"])
+        return self._addable_events(request, content) | with_messages(request.query, content["session"]["task_list"])
 
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)

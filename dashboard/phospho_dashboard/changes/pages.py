@@ -12,7 +12,6 @@ from phospho_dashboard.layout.views import Content, View, ViewRequest
 from phospho_dashboard.queries.facets import Facets
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.services import ROWS, Services
-from phospho_dashboard.themes.figures import previous_scope
 from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.formats import iso_time
 from phospho_web.openapi import ANY_OBJECT, Operation, nullable, object_schema
@@ -54,7 +53,7 @@ class ChangesPage:
 
     def of(self, request: ViewRequest) -> Content:
         """Return the `changes` against the period before, `compared` with it; None of a time without a start."""
-        before = previous_scope(request.scope, request.now_ms) if request.has_tasks else None
+        before = request.scope.before(request.now_ms) if request.has_tasks else None
         if before is None:
             return {"changes": [], "compared": None}
         return self._cached.get((before, request.scope))

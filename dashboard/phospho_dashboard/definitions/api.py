@@ -10,14 +10,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from phospho_dashboard.definitions.checks import (
+from phospho_dashboard.definitions.trials import PREVIEW_TASKS, DefinitionTrials
+from phospho_dashboard.detection import (
     Detection,
     check_name,
     checked_definition,
     current_definition,
     versions_of,
 )
-from phospho_dashboard.definitions.trials import PREVIEW_TASKS, DefinitionTrials
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_schemas import messages
 from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import Detection, current_definition, versions_of
+from phospho_dashboard.detection import Detection, current_definition, versions_of
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.queries.zones import zone_of
 from phospho_dashboard.services import ApiEndpoints, Endpoints, Services

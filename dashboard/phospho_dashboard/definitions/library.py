@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import Detection
 from phospho_dashboard.definitions.ready import LIBRARY
 from phospho_dashboard.definitions.trials import DefinitionTrials
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.cache import TimedCache

@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import Detection, check_name, checked_definition, current_definition, history
 from phospho_dashboard.definitions.trials import DefinitionTrials
+from phospho_dashboard.detection import Detection, check_name, checked_definition, current_definition, history
 from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, ProjectPage, is_confirmed
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form

@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import Detection, history, versions_of
 from phospho_dashboard.definitions.trials import DefinitionTrials
+from phospho_dashboard.detection import Detection, history, versions_of
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.routes import page_and_twin

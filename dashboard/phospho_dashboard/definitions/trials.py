@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phospho_dashboard.analytics.tasks import Tasks
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.layout.views import Paging
 from phospho_dashboard.queries.extent import Extents
 from phospho_dashboard.queries.filters import Filters, Scope

@@ -202,6 +202,14 @@ class Scope:
         """Return the same tasks, as far as they are within `span`."""
         return replace(self, span=span)
 
+    def before(self, now_ms: int) -> Scope | None:
+        """Return the same tasks in the period before, which is as long; None where the period has no start."""
+        start_ms, end_ms = self.span.start_ms, self.span.end_ms
+        if start_ms is None:
+            return None
+        length_ms = min(now_ms, end_ms if end_ms is not None else now_ms) - start_ms
+        return self.within(Span(start_ms - length_ms, start_ms)) if length_ms > 0 else None
+
     def of_project(self) -> Scope:
         """Return all tasks of the project."""
         return replace(self, filters=Filters(), span=Span(), task_ids=None)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_dashboard.analytics.api import filter_parameters
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.themes.definition import ThemeDefinitions
 from phospho_dashboard.themes.edits import ThemeEdits

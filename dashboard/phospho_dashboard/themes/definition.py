@@ -6,7 +6,7 @@ import re
 
 from phospho_dashboard.annotations.annotations import Annotations
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_dashboard.definitions.checks import Detection, checked_definition
+from phospho_dashboard.detection import Detection, checked_definition
 from phospho_dashboard.services import Services
 from phospho_dashboard.themes.figures import ThemeFigures
 from phospho_schemas.messages import EventDefinition

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from phospho_dashboard.queries.filters import Scope
-from phospho_dashboard.queries.periods import Buckets, Span
+from phospho_dashboard.queries.periods import Buckets
 from phospho_store.confidence import ALPHA, difference, rate_interval
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks
@@ -98,7 +97,7 @@ class ThemeFigures:
         `figures` are those of the scope.
         The intervals of both periods stay valid however often they are read. Nothing changes without a period before.
         """
-        before = previous_scope(scope, now_ms)
+        before = scope.before(now_ms)
         if before is None:
             return {}
         now_counts, now_total = {name: row["sessions"] for name, row in figures.items()}, self._all_sessions(scope)
@@ -130,12 +129,3 @@ class ThemeFigures:
         parts = {"theme": theme_of(), "analyses": scope.analyses(), "bucket": bucket}
         flagged = flagged_tasks(scope, "task_id") if "$flagged" in sql else ""
         return self._store.rows(compose(sql, **parts, flagged=flagged), scope.parameters(**parameters))
-
-
-def previous_scope(scope: Scope, now_ms: int) -> Scope | None:
-    """Return the same tasks in the period before, which is as long; None where the period has no start."""
-    start_ms, end_ms = scope.span.start_ms, scope.span.end_ms
-    if start_ms is None:
-        return None
-    length_ms = min(now_ms, end_ms if end_ms is not None else now_ms) - start_ms
-    return replace(scope, span=Span(start_ms - length_ms, start_ms)) if length_ms > 0 else None

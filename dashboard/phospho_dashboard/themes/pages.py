@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.tasks import task_list_extras
-from phospho_dashboard.definitions.checks import Detection
+from phospho_dashboard.detection import Detection
 from phospho_dashboard.layout.views import View
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.themes.definition import ThemeDefinitions

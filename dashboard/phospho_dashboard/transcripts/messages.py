@@ -8,7 +8,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from phospho_dashboard.layout.views import Content, ViewRequest
 from phospho_dashboard.transcripts.highlights import Highlight, highlights, marked
 from phospho_dashboard.transcripts.markdown import markdown_html
 from phospho_web.problems import Problem
@@ -36,9 +35,9 @@ class Message:
     is_open: bool
 
 
-def with_messages(request: ViewRequest, tasks: Iterable[Mapping[str, Any]]) -> Content:
-    """Return the messages of tasks by id and side, for a template. Raises Problem 400."""
-    text = request.query.get(TEXT_PARAMETER, "")
+def with_messages(query: Mapping[str, str], tasks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the messages of tasks by id and side, for a template, as a URL asks for them. Raises Problem 400."""
+    text = query.get(TEXT_PARAMETER, "")
     if text not in ("", "raw"):
         raise Problem(400, "invalid_text", "there is no such form of a text", "raw, or leave 'text' out")
     messages: dict[str, dict[str, Message]] = {}

@@ -63,7 +63,7 @@ definitions:
 DETECT = """
 import json, sys
 from phospho_cli.commands.definitions.definition_file import read_definitions
-from phospho_dashboard.definitions.checks import checked_definition
+from phospho_dashboard.detection import checked_definition
 from phospho_web.problems import Problem
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
