@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -129,39 +129,33 @@ _APIS: tuple[type[ApiEndpoints], ...] = (
 )
 
 
+# Those that need more than the services.
+_API_BUILDERS: Mapping[type[ApiEndpoints], Callable[[Services, Integrations], ApiEndpoints]] = {
+    DefinitionsApi: lambda services, given: DefinitionsApi(services, given.detection),
+    VersionsApi: lambda services, given: VersionsApi(services, given.detection),
+    BackfillsApi: lambda services, given: BackfillsApi(services, given.detection),
+    SampleDataApi: lambda services, given: SampleDataApi(services, given.sample, _definition_reader(given.detection)),
+    WebhooksApi: lambda services, given: WebhooksApi(services, given.webhooks),
+    ForgetApi: lambda services, given: ForgetApi(services, ReportSigner(given.secret_key)),
+    BackupsApi: lambda services, given: BackupsApi(services, given.back_up),
+    ThemesApi: lambda services, given: ThemesApi(services, given.detection),
+    AlertsApi: lambda services, given: AlertsApi(services, given.webhooks),
+}
+
+
 def api_routes(services: Services, integrations: Integrations) -> list[BaseRoute]:
     """Return the routes under /api/v1 that are not the gateway's. Every answer and every error is JSON."""
-    detection = integrations.detection
     views = ViewEndpoints(services)
-    apis: list[ApiEndpoints] = [
-        SqlApi(services),
-        SavedQueriesApi(services),
-        DefinitionsApi(services, detection),
-        VersionsApi(services, detection),
-        BackfillsApi(services, detection),
-        ProjectsApi(services),
-        KeysApi(services),
-        SampleDataApi(services, integrations.sample, _definition_reader(detection)),
-        PeopleApi(services),
-        AnnotationsApi(services),
-        SessionsApi(services),
-        WholeLogsApi(services),
-        JudgementsApi(services),
-        DeadLettersApi(services),
-        LedgerApi(services),
-        WebhooksApi(services, integrations.webhooks),
-        ForgetApi(services, ReportSigner(integrations.secret_key)),
-        BackupsApi(services, integrations.back_up),
-        AuditApi(services),
-        ThemesApi(services, detection),
-        AlertsApi(services, integrations.webhooks),
-        BoardsApi(services),
-    ]
     return [
-        *(route for api in apis for route in api.routes()),
+        *(route for api in _APIS for route in _built(api, services, integrations).routes()),
         *(views.api_route(view) for view in _views(services, integrations)),
         *openapi_routes(api_operations),
     ]
+
+
+def _built(api: type[ApiEndpoints], services: Services, integrations: Integrations) -> ApiEndpoints:
+    build = _API_BUILDERS.get(api)
+    return api(services) if build is None else build(services, integrations)
 
 
 def api_operations() -> list[Operation]:
