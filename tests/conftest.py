@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from fixtures.shared_store import SharedStore
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
 
@@ -67,8 +67,23 @@ def _collect_garbage() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an empty embedded store with every table. To copy and open it takes a third of migrating."""
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStore]:
+    shared_store = SharedStore(tmp_path_factory.mktemp("shared") / "store")
+    yield shared_store
+    shared_store.close()
+
+
+@pytest.fixture(scope="module")
+def store(shared_store: SharedStore) -> Iterator[Store]:
+    """An embedded store with every table, empty when a module of tests begins."""
+    yield shared_store.opened()
+    shared_store.empty()
+
+
+@pytest.fixture(scope="session")
+def migrated_folder(shared_store: SharedStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty store with every table: to copy and open it takes a third of migrating."""
+    shared_store.close()
     folder = tmp_path_factory.mktemp("migrated") / "store"
     store = embedded(str(folder))
     list(migrate(store))
@@ -77,10 +92,6 @@ def migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(migrated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A migrated embedded store for each module of tests; chDB opens one folder a process."""
-    folder = tmp_path_factory.mktemp("module") / "store"
-    shutil.copytree(migrated_folder, folder, symlinks=True)
-    store = embedded(str(folder))
-    yield store
-    store.close()
+def own_engine(shared_store: SharedStore) -> None:
+    """Let a module open an embedded engine itself: chDB opens one folder a process."""
+    shared_store.close()

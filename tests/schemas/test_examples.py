@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -150,10 +151,17 @@ def test_detection_reads_a_task(example: Example) -> None:
     assert output.dead_letters == {}
 
 
-@each(*map(good, SUNK))
-def test_the_sink_stores_what_a_good_example_says(store: Store, example: Example) -> None:
-    # Receipts live for 30 days, and those of the examples are older.
+@pytest.fixture
+def store_without_ttl(store: Store) -> Iterator[Store]:
+    """The store, which keeps old rows: receipts live for 30 days, and those of the examples are older."""
     store.command("SYSTEM STOP TTL MERGES")
+    yield store
+    store.command("SYSTEM START TTL MERGES")
+
+
+@each(*map(good, SUNK))
+def test_the_sink_stores_what_a_good_example_says(store_without_ttl: Store, example: Example) -> None:
+    store = store_without_ttl
     assert sink(store, example) == []
     table = table_of_topic(example.topic)
     revision = example.document["revision"]

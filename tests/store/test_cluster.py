@@ -68,7 +68,7 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory, own_engine: None) -> Engine:
     return Engine(tmp_path_factory.mktemp("cluster"))
 
 

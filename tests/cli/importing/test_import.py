@@ -446,6 +446,7 @@ FILES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.usefixtures("own_engine")
 @pytest.mark.parametrize("name", FILES)
 def test_import_reads_the_same_tasks_from_every_format(server: FakeServer, run: Run, tmp_path: Path, name: str) -> None:
     FILES[name](tmp_path / name)
@@ -459,6 +460,7 @@ def test_import_reads_the_same_tasks_from_every_format(server: FakeServer, run: 
     assert [task.get("metadata", task).get("tokens_in") for task in tasks] == [None, 3]
 
 
+@pytest.mark.usefixtures("own_engine")
 @pytest.mark.parametrize(("name", "head"), [("a.parquet", b"PAR1 and no more"), ("a.xlsx", b"PK\x03\x04 and no more")])
 def test_import_says_that_a_table_is_damaged(run: Run, tmp_path: Path, name: str, head: bytes) -> None:
     (tmp_path / name).write_bytes(head)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from fixtures.phospho_process import clean_environment
 from phospho_cli.data_folder import DataFolder
 from phospho_cli.processes.settings import FirstProjectSettings, UpSettings
 from phospho_cli.processes.up import open_up
-from phospho_store.migrations import migrate
 from phospho_store.revisions import last_revision
 from phospho_store.store import Store, embedded
 
@@ -25,14 +25,23 @@ TASK = (
 )
 GOOD, MADE_UP = 7 << 16, 2**64 - 1
 
+pytestmark = pytest.mark.usefixtures("own_engine")
+
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """A folder in which somebody's row has a revision that no clock of ours could have drawn."""
+def folder_store(migrated_folder: Path, tmp_path: Path) -> Iterator[Store]:
+    """The open store of the folder `tmp_path`."""
+    shutil.copytree(migrated_folder, tmp_path / "clickhouse", symlinks=True, copy_function=shutil.copyfile)
     store = embedded(str(tmp_path / "clickhouse"))
-    list(migrate(store))
-    store.insert("task_rows", TASK % (b"good", GOOD) + b"\n" + TASK % (b"made-up", MADE_UP))
+    yield store
     store.close()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, folder_store: Store) -> Path:
+    """A folder in which somebody's row has a revision that no clock of ours could have drawn."""
+    folder_store.insert("task_rows", TASK % (b"good", GOOD) + b"\n" + TASK % (b"made-up", MADE_UP))
+    folder_store.close()
     return tmp_path
 
 
@@ -79,15 +88,6 @@ def test_client_env_keeps_its_key_when_the_address_changes(tmp_path: Path) -> No
     assert printed.split() == ["http://127.0.0.1:8500", "shop", KEY]
     assert path is not None
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-@pytest.fixture
-def folder_store(tmp_path: Path) -> Iterator[Store]:
-    """The open store of the folder `tmp_path`."""
-    store = embedded(str(tmp_path / "clickhouse"))
-    list(migrate(store))
-    yield store
-    store.close()
 
 
 def refused_start(folder: Path) -> str:

@@ -16,11 +16,13 @@ from phospho_store.embedded.backups import BackupDamaged, back_up, restore
 from phospho_store.store import Store, embedded
 from store.facts import insert, task
 
+pytestmark = pytest.mark.usefixtures("own_engine")
+
 
 @pytest.fixture
 def store(migrated_folder: Path, tmp_path: Path) -> Iterator[Store]:
     """A store that may write backups into `tmp_path`."""
-    shutil.copytree(migrated_folder, tmp_path / "store", symlinks=True)
+    shutil.copytree(migrated_folder, tmp_path / "store", symlinks=True, copy_function=shutil.copyfile)
     store = embedded(str(tmp_path / "store"), tmp_path)
     insert(store, "task_rows", *(task("p", f"t{number}") for number in range(10)))
     yield store
