@@ -8,16 +8,12 @@ snake_case, `client_created_at` is in whole seconds, `session_id` may be null, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from fixtures.phospho_process import PhosphoProcess
-from fixtures.server_process import free_port
-from fixtures.shapes import API_KEY, OneProcess
+from fixtures.shapes import OneProcess
 
 from .conftest import PROJECT_ID
 
@@ -83,22 +79,6 @@ def js(legacy: OneProcess) -> Iterator[httpx.Client]:
         yield client
 
 
-@contextmanager
-def _up_that_allows_flags(folder: Path) -> Iterator[str]:
-    """Run another `phospho up`, which takes flags without a key, and yield its address."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    arguments = ["up", "--data", str(folder / "data"), "--port", str(port), "--clickhouse-port", "0"]
-    environment = {
-        "PHOSPHO_PROJECT_ID": PROJECT_ID,
-        "PHOSPHO_API_KEY": API_KEY,
-        "PHOSPHO_GATEWAY_ALLOW_FLAG_WITHOUT_KEY": "true",
-    }
-    with PhosphoProcess(arguments, folder / "up.log", f"{url}/readyz", environment) as process:
-        process.wait_until_ready()
-        yield url
-
-
 def _log(js: httpx.Client, *events: Json) -> Json:
     answer = js.post(f"/log/{PROJECT_ID}", json={"batched_log_events": list(events)})
     assert answer.status_code == 200, answer.text
@@ -151,27 +131,20 @@ def test_a_wrapped_function_is_read_back_with_its_arguments(js: httpx.Client) ->
     assert _read(js, "js-wrap")["additional_input"] == {"0": "log this"}
 
 
-def test_feedback_without_a_key_is_refused_unless_a_setting_allows_it(
-    js: httpx.Client, legacy: OneProcess, tmp_path: Path
-) -> None:
-    body = {"flag": "success", "notes": "👍", "source": "user", "project_id": PROJECT_ID}
+def test_feedback_without_a_key_is_refused(js: httpx.Client, legacy: OneProcess) -> None:
+    """A setting allows it: tests/gateway/intake/test_feedback.py."""
+    body = {"flag": "success", "project_id": PROJECT_ID}
     _log(js, TEXT)
-    refused = httpx.post(f"{legacy.base_url}/v2/tasks/js-text/flag", json=body)
-    with _up_that_allows_flags(tmp_path) as url:
-        headers = {"Authorization": f"Bearer {API_KEY}"}
-        httpx.post(f"{url}/v2/log/{PROJECT_ID}", json={"batched_log_events": [TEXT]}, headers=headers, timeout=30)
-        allowed = httpx.post(f"{url}/v2/tasks/js-text/flag", json=body, timeout=30)
-        read = httpx.get(f"{url}/v2/tasks/js-text", headers=headers, timeout=30).json()
 
-    assert refused.status_code == 401
+    assert httpx.post(f"{legacy.base_url}/v2/tasks/js-text/flag", json=body).status_code == 401
     assert _read(js, "js-text")["flag"] is None
-    assert (allowed.status_code, allowed.json()["flag"]) == (200, "success")
-    assert (read["flag"], read["notes"]) == ("success", "👍")
 
 
 def test_feedback_with_a_key_is_taken_anywhere(js: httpx.Client) -> None:
     _log(js, OBJECTS)
-    answer = js.post("/tasks/js-objects/flag", json={"flag": "failure", "project_id": PROJECT_ID})
+    body = {"flag": "failure", "notes": "👎", "source": "user", "project_id": PROJECT_ID}
+    answer = js.post("/tasks/js-objects/flag", json=body)
 
     assert answer.status_code == 200
-    assert _read(js, "js-objects")["flag"] == "failure"
+    read = _read(js, "js-objects")
+    assert (read["flag"], read["notes"]) == ("failure", "👎")

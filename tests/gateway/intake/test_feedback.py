@@ -126,7 +126,7 @@ async def test_upstreams_evaluation_of_a_task_is_feedback(
 async def test_a_flag_without_a_key_is_refused_unless_a_setting_allows_it(
     make_client: ClientMaker, publisher: RecordingPublisher
 ) -> None:
-    body = {"flag": "success", "project_id": "shop"}
+    body = {"flag": "success", "notes": "👍", "source": "user", "project_id": "shop"}
 
     refused = await make_client(secret=None).post("/v2/tasks/t1/flag", json=body)
     open_client = make_client(secret=None, settings=GatewaySettings(allow_flag_without_key=True))
@@ -135,4 +135,5 @@ async def test_a_flag_without_a_key_is_refused_unless_a_setting_allows_it(
     evaluation = await open_client.post("/v2/tasks/t1/human-eval", json={"human_eval": "success"})
 
     assert [answer.status_code for answer in (refused, taken, nameless, evaluation)] == [401, 200, 422, 401]
-    assert len(publisher.messages) == 1
+    [message] = map(RawFeedback.model_validate, publisher.documents)
+    assert (message.task_id, message.flag, message.comment, message.source) == ("t1", "success", "👍", "user")
