@@ -36,7 +36,9 @@ def visit(chromium: Browser, door: PhosphoProcess) -> Iterator[Callable[[str], P
     base_url = door_url(door.log_path)
 
     def open_path(path: str) -> Page:
-        contexts.append(chromium.new_context(base_url=base_url, viewport={"width": 1360, "height": 900}))
+        contexts.append(
+            chromium.new_context(base_url=base_url, viewport={"width": 1360, "height": 900}, reduced_motion="reduce")
+        )
         page = contexts[-1].new_page()
         page.set_default_timeout(45_000)
         page.goto(path)
