@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from phospho_cli.demo.conversations import DemoTask
-from phospho_cli.demo.history import past_tasks
-from phospho_cli.demo.script import DEFINITIONS
 from phospho_dashboard.projects.sample_data import SampleBatch, SampleSource
 from phospho_gateway.intake.events import Envelope, EventReader
 from phospho_gateway.intake.feedback import FeedbackReader
@@ -15,15 +13,27 @@ from phospho_schemas.ids import HybridClock
 from phospho_schemas.times import utc_now
 from phospho_schemas.topics import Keyed
 
+if TYPE_CHECKING:
+    from phospho_cli.demo.conversations import DemoTask
+
 _BATCH_TASKS = 1000
 
 
 def sample_source(clock: HybridClock) -> SampleSource:
     """Return the generator of sample data; its messages are stamped by `clock` as the gateway stamps those it takes."""
-    return SampleSource(DEFINITIONS, partial(_batches, clock))
+    return SampleSource(_definitions, partial(_batches, clock))
+
+
+def _definitions() -> list[dict[str, Any]]:
+    # Imported here and below: reading the script takes a tenth of a second of each start.
+    from phospho_cli.demo.script import DEFINITIONS
+
+    return DEFINITIONS
 
 
 def _batches(clock: HybridClock, project_id: str, days: int) -> Iterator[SampleBatch]:
+    from phospho_cli.demo.history import past_tasks
+
     now = utc_now()
     writer = _Writer(clock, Envelope(project_id, "batch", now))
     for task in past_tasks(days, now):

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from phospho_dashboard.settings import OidcSettings, is_safe_url
 from phospho_schemas.people import ROLES, Role
 from phospho_web.problems import Problem
 
 if TYPE_CHECKING:
-    # A tenth of a second, which only a process with a provider needs.
+    # A tenth of a second each, which only a process with a provider needs.
     import httpx
+    from joserfc import jwt
+    from joserfc.jwk import KeySet
 
 # Signatures with a public key only: a secret that the browser's side could know signs nothing here.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -145,6 +144,9 @@ class OidcProvider:
 
     async def _verified_claims(self, id_token: str, nonce: str) -> dict[str, Any]:
         """Return the claims of an ID token that this provider signed for this client and this attempt."""
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
         try:
             claims = (await self._decoded(id_token)).claims
             jwt.JWTClaimsRegistry(
@@ -164,6 +166,10 @@ class OidcProvider:
 
     async def _decoded(self, id_token: str) -> jwt.Token:
         """Return a token whose signature is right. The keys are read again where none has its id: they rotate."""
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+
         if self._keys is not None:
             try:
                 return jwt.decode(id_token, self._keys, algorithms=_ALGORITHMS)

@@ -44,7 +44,7 @@ class SampleSource:
     `batches` yields the tasks of a project for a number of days until now. On one day it yields the same ids again.
     """
 
-    definitions: Sequence[Mapping[str, Any]]
+    definitions: Callable[[], Sequence[Mapping[str, Any]]]
     batches: Callable[[str, int], Iterator[SampleBatch]]
 
 
@@ -65,7 +65,7 @@ class SampleData:
         publisher, threads = self._services.publisher, self._services.slow_threads
         if publisher is None or self._source is None:
             raise no_publisher()
-        names = await self._services.threads.run(self._define, project_id, self._source.definitions)
+        names = await self._services.threads.run(self._define, project_id, self._source.definitions())
         counts = {"tasks": 0, "sessions": 0, "feedback": 0}
         batches = self._source.batches(project_id, days)
         while (batch := await threads.run(_next_batch, batches)) is not None:
