@@ -28,6 +28,7 @@ from phospho_workers.jobs.learning.student_job import StudentJob
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.learning.training_job import TrainingJob
 from phospho_workers.jobs.ledger.ledger_job import LedgerJob
+from phospho_workers.jobs.loop.deferred import DeferredJob
 from phospho_workers.jobs.loop.job import Job, JobThread, TableChanges
 from phospho_workers.jobs.loop.leases import Holds, all_projects, held_definitions
 from phospho_workers.jobs.rollups.rollup_job import RollupJob
@@ -58,7 +59,8 @@ def build_training_jobs(store: Store, clock: HybridClock, settings: JobSettings,
     """Return the jobs that train classifiers and teach students."""
     definitions = DefinitionRepository(store, clock)
     training = TrainingJob(LabelledTasks(store), definitions, ClassifierTrainer(), holds=holds)
-    return [training, StudentJob(store, DefinitionRepository(store, clock), holds=holds)]
+    students = StudentJob(store, DefinitionRepository(store, clock), holds=holds)
+    return [training, DeferredJob(students, store)]
 
 
 def build_session_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
@@ -94,7 +96,7 @@ def build_backfill_jobs(store: Store, clock: HybridClock, settings: JobSettings,
 
 def build_theme_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
     """Return the job that finds themes."""
-    return [ThemeDiscoveryJob(store, DefinitionRepository(store, clock), holds=holds)]
+    return [DeferredJob(ThemeDiscoveryJob(store, DefinitionRepository(store, clock), holds=holds), store)]
 
 
 def build_webhook_jobs(store: Store, clock: HybridClock, settings: JobSettings, holds: Holds) -> list[Job]:
