@@ -270,6 +270,33 @@ def test_names_as_long_as_may_be_hide_no_figure(open_page: Open, server: OneProc
             page.set_viewport_size(PHONE)
 
 
+def test_names_of_any_script_are_laid_out_in_their_direction(open_page: Open, server: OneProcess) -> None:
+    """As texts are: wherever a list, a heading or a chip shows what an app logged."""
+    name = "\u05d4\u05d6\u05de\u05e0\u05d4 ABC-1!"
+    log(server, input=name, output=name, version_id=name, user_id=name, session_id=name, metadata={"model": name})
+    columns = "columns=output,user,version,model,session"
+
+    for path in ("/", f"/tasks?{columns}", "/sessions", f"/sessions/{quote(name)}", "/users", "/versions"):
+        page = open_page(path)
+        page.locator(f"main :text('{name}')").first.wait_for(state="attached")
+        laid_out = page.evaluate(_LEFT_TO_RIGHT, name)
+        assert not laid_out, (path, laid_out)
+
+
+# The elements that hold a text and lay it out from left to right, whatever its script.
+_LEFT_TO_RIGHT = """name => [...document.querySelectorAll("main *")]
+    .filter(element => [...element.childNodes].some(node => node.nodeType === 3 && node.data.includes(name)))
+    .filter(element => !element.closest("datalist, select, script, .hidden"))
+    .filter(element => !element.closest("bdi") && getComputedStyle(element).direction === "ltr")
+    .filter(element => {
+        let box = element;
+        const style = () => getComputedStyle(box);
+        while (style().display === "inline" && style().unicodeBidi !== "plaintext") box = box.parentElement;
+        return getComputedStyle(box).unicodeBidi !== "plaintext" && getComputedStyle(box).direction === "ltr";
+    })
+    .map(element => element.outerHTML.slice(0, 200))"""
+
+
 def test_a_wrong_address_is_a_page_in_a_browser(open_page: Open) -> None:
     for path in ("/nope", "/settings/nope"):
         expect(open_page(path).get_by_role("heading", level=1)).to_have_text("Page not found")
