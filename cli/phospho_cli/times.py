@@ -19,5 +19,5 @@ def parsed_since(text: str, now: datetime) -> str:
         return utc_text(now - timedelta(**{_UNITS[match[2]]: int(match[1])}))
     moment = parsed_time(text)
     if moment is None:
-        raise click.UsageError(f"--since {text!r} is no time. Write 15m, 36h, 7d, or a time such as 2026-01-31T12:00Z.")
+        raise click.UsageError(f"--since {text!r} is not a time. Write 15m, 36h, 7d, or 2026-01-31T12:00Z.")
     return utc_text(moment)

@@ -29,7 +29,7 @@ def test_backup_of_a_running_server_restores_with_every_row(tmp_path: Path) -> N
         run_phospho("backup", str(backup), "--data", str(data), environment={})
         _log(shape, 301)
         again = CliRunner().invoke(main, ["backup", str(backup), "--data", str(data)])
-        assert "is there already" in again.output
+        assert "already exists" in again.output
 
     run_phospho("restore", str(backup), "--data", str(tmp_path / "second/data"), environment={})
 

@@ -259,9 +259,9 @@ def refusal(response: httpx.Response, address: Address) -> Failure:
 
 
 def not_phospho(response: httpx.Response) -> Failure:
-    """Return the failure of a response that no phospho server gives."""
+    """Return the failure of a response that is not of a phospho server."""
     return Failure(
-        f"{response.request.url} answered HTTP {response.status_code} in a form that no phospho server gives.",
+        f"{response.request.url} answered HTTP {response.status_code}, but it is not a phospho server.",
         "Check the base URL, and any proxy before it.",
         status=response.status_code,
     )
@@ -286,8 +286,8 @@ def _elsewhere(idle_folder: Path) -> str:
 def lost_answer(address: Address, error: httpx.TransportError) -> Unreachable:
     """Return the failure of a request without a response: the server may have carried it out."""
     return Unreachable(
-        f"{address.base_url} took the request and did not answer ({type(error).__name__}).",
-        "Look at the server's log: it may have carried the request out.",
+        f"{address.base_url} accepted the request but did not answer ({type(error).__name__}).",
+        "Check the server's log: the request may have been carried out.",
     )
 
 

@@ -49,7 +49,7 @@ def _verify(client: Client, report_file: Path) -> None:
     try:
         report = json.loads(report_file.read_text("utf-8"))
     except ValueError as error:
-        raise click.ClickException(f"{report_file} is no report: {error}") from error
+        raise click.ClickException(f"{report_file} is not a report: {error}") from error
     if not client.post("/api/v1/forget/verify", report)["is_valid"]:
         raise click.ClickException(f"{report_file} was not signed by this installation, or was changed.")
     click.echo("The signature is valid.")

@@ -175,7 +175,7 @@ def _documents(file: Path) -> list[Document]:
     try:
         documents = json.loads(file.read_text("utf-8"))
     except ValueError as error:
-        raise click.ClickException(f"{file} is no JSON: {error}") from error
+        raise click.ClickException(f"{file} is not JSON: {error}") from error
     if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
         raise click.ClickException(f"{file} must be a list of records, as Argilla and Label Studio export JSON.")
     return documents

@@ -161,7 +161,7 @@ class Pipeline:
         if self._queue.is_closed or not self._thread.is_alive():
             raise Problem(503, "stopping", "phospho is stopping", _HINT, retry_after_s=5)
         if not self._queue.put(request):
-            raise Problem(503, "overloaded", "too much is waiting to be stored", _HINT, retry_after_s=1)
+            raise Problem(503, "overloaded", "too many logs are waiting to be stored", _HINT, retry_after_s=1)
         return request
 
     def _record(self, message: Keyed) -> Record:

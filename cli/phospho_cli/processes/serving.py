@@ -277,7 +277,7 @@ def port_errors(option: str = "--port", make_target: str = "") -> Iterator[None]
         if error.errno != errno.EADDRINUSE:
             raise
         raise click.ClickException(
-            f"Another process has taken the port meanwhile. Start with another {option}, or stop that process."
+            f"Another process took the port in the meantime. Start with another {option}, or stop that process."
         ) from error
 
 

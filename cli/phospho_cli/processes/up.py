@@ -93,7 +93,7 @@ def up(settings: UpSettings) -> None:
     try:
         with port_errors(make_target="up"), open_up(settings) as process:
             run(process, on_listening=partial(_print_start, settings, process))
-            click.echo("Stopped. Every log that was answered is stored.")
+            click.echo("Stopped. Every accepted log is stored.")
     except ValidationError as error:
         reasons = "; ".join(reason["msg"] for reason in error.errors())
         raise BadSetting(

@@ -23,7 +23,7 @@ _TTL_S, _TTL_OF_DURATION = 15.0, 30
 def changes_operations() -> list[Operation]:
     """Return the operations of the view."""
     changes = object_schema(["changes", "compared"], changes=ROWS, compared=nullable(ANY_OBJECT))
-    description = "The most important first. All of them hold together with 95 %, however often they are read."
+    description = "The most important first, with 95 % confidence for all of them together, however often read."
     return [
         Operation(
             "get",

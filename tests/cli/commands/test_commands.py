@@ -119,7 +119,7 @@ class TestRetries:
         result = run("keys", "create")
 
         assert result.exit_code == 3
-        assert "may have carried the request out" in result.stderr
+        assert "the request may have been carried out" in result.stderr
         assert len(server.of("/api/v1/keys")) == 1
 
     def test_client_exits_with_3_and_a_hint_without_a_server(self, run: Run, closed_url: str) -> None:
@@ -135,7 +135,7 @@ class TestRetries:
         result = run("projects", "list")
 
         assert result.exit_code == 1
-        assert "answered HTTP 404 in a form that no phospho server gives" in result.stderr
+        assert "answered HTTP 404, but it is not a phospho server" in result.stderr
 
     def test_client_names_the_option_and_variable_of_a_missing_key(self, run: Run) -> None:
         result = run("projects", "list", PHOSPHO_API_KEY=None)

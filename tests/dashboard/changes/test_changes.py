@@ -80,7 +80,7 @@ def test_dashboard_begins_with_what_changed(priced: TestClient, worse: str) -> N
     assert "“refund” is new" in page.text
     shown = priced.get("/changes", params={"project": worse, "period": "7d"})
     check_page(shown)
-    assert "hold together with 95 %" in shown.text
+    assert "95 % confidence for all differences together" in shown.text
 
 
 def test_changes_say_why_there_are_none(world: Any, priced: TestClient, worse: str) -> None:

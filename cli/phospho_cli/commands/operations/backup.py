@@ -34,10 +34,10 @@ def backup(path: Path, settings: BackupSettings) -> None:
     It holds all rows and the secret key. Of a deployment on Kafka and ClickHouse, back up the ClickHouse server.
     """
     if path.exists():
-        raise click.ClickException(f"{path} is there already. Name a new folder.")
+        raise click.ClickException(f"{path} already exists. Name a new folder.")
     folder = DataFolder(settings.data_dir)
     if not Path(folder.engine_path).is_dir():
-        raise click.ClickException(f"{folder.path} is no data folder of `phospho up`. Name it with --data.")
+        raise click.ClickException(f"{folder.path} is not a data folder of `phospho up`. Name it with --data.")
     try:
         manifest = _back_up(folder, path)
     except (StoreError, OSError) as error:

@@ -56,4 +56,4 @@ def _make_first_project(registry: Registry, settings: FirstProjectSettings) -> N
     project, key = first_project(registry, settings.project_id, settings.api_key)
     if key is not None:
         shown = "the key that was given" if settings.api_key else f"key {key.secret} (shown this once)"
-        click.echo(f"made project {project.project_id} with {shown}")
+        click.echo(f"created project {project.project_id} with {shown}")
