@@ -40,13 +40,15 @@ class Scripted:
 
 class FakeServer:
     """
-    The API's shape over dictionaries: `tasks` is what was logged, by id, and `requests` is all that came.
+    The API's shape over dictionaries: `tasks` is what was logged, by id, and `requests` is all that came. `imports` are
+    the marks of the tasks of imports, without which they are kept.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self._script: dict[str, deque[Scripted]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.imports: set[str] = set()
         self.feedback: dict[str, dict[str, Any]] = {}
         self.definitions: dict[str, dict[str, Any]] = {}
         self.keys: list[dict[str, Any]] = []
@@ -123,6 +125,8 @@ class FakeServer:
             error = {"code": "invalid_event", "message": "The flag is unknown.", "hint": "Use success or failure."}
             return {"status": "rejected", "error": error}
         task_id = event.get("task_id") or event["event_id"]
+        if mark := event.pop("phospho_import", ""):
+            self.imports.add(mark)
         self.tasks[task_id] = event
         moment = event.get("created_at", event.get("client_created_at", 0))
         at = datetime.fromisoformat(moment) if isinstance(moment, str) else datetime.fromtimestamp(moment, UTC)

@@ -17,8 +17,9 @@ from phospho_cli.importing.formats import FORMATS
 from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
 from phospho_cli.importing.mappings import meant_field
 from phospho_cli.importing.records import BadLine, BrokenFile
-from phospho_cli.importing.summary import Preview, print_summary, project_url
+from phospho_cli.importing.summary import Preview, import_url, print_summary, project_url
 from phospho_cli.importing.upload import LineCounts, Upload
+from phospho_schemas.imports import import_id
 
 # To read the clock for each line would cost more than the line.
 _LINES_BETWEEN_UPDATES = 256
@@ -95,7 +96,9 @@ def import_file(
       phospho import langfuse-export.json --dry-run
     """
     counts = LineCounts()
-    log_file = LogFile(file, mapping, format_name, date_format)
+    with file.open("rb") as content:
+        mark = import_id(content, file.name)
+    log_file = LogFile(file, mapping, format_name, date_format, import_id=mark)
     if not dry_run:
         # A wrong address fails at once; a server that goes away later is waited for.
         client.check_reachable()
@@ -107,7 +110,9 @@ def import_file(
             upload = Upload(client, counts, threads=concurrency, max_batch_events=batch_size)
             broken = _upload(upload, log_file, counts, max_errors)
     finally:
-        print_summary(counts, log_file, time.monotonic() - started_s, client.address, is_dry_run=dry_run)
+        print_summary(counts, log_file, time.monotonic() - started_s, is_dry_run=dry_run)
+        if counts.accepted and not dry_run:
+            click.echo(f"Tasks of this import: {import_url(client.address, mark)}")
     if broken is not None:
         before = "Every line before that was read" if counts.lines else "Nothing was read"
         raise Failure(str(broken), f"{before}. Get the whole file and run this again.")
@@ -168,7 +173,7 @@ def _upload(upload: Upload, log_file: LogFile, counts: LineCounts, max_errors: i
     except Unreachable as error:
         raise Unreachable(error.message, f"{error.hint} Then run the same command again.") from error
     except KeyboardInterrupt:
-        click.echo("Stopped. To go on, run the same command again: what was logged already changes nothing.", err=True)
+        click.echo("Stopped. Run the same command again to continue. Tasks already logged stay as they are.", err=True)
         raise click.Abort from None
 
 

@@ -23,6 +23,7 @@ from phospho_cli.importing.record_file import RecordFile
 from phospho_cli.importing.records import BadLine, Record
 from phospho_cli.importing.task_times import TIME_FIELDS, BadTime, TaskTimes
 from phospho_schemas.ids import derived_uuid
+from phospho_schemas.imports import IMPORT_KEY
 from phospho_schemas.times import utc_now
 
 OWN_FORMAT = "phospho"
@@ -87,7 +88,8 @@ class LogFile:
 
     `mapping` names the file's own keys: `{"input": "question"}` takes `question` for `input`. `format_name` is one of
     FORMATS, `phospho`, or None to judge by the first record; with a mapping it is phospho's. `date_format` is
-    strptime's, for times that are in no standard form.
+    strptime's, for times that are in no standard form. `import_id` marks the events as those of this import; it is no
+    part of what their ids derive from.
     """
 
     def __init__(
@@ -96,12 +98,16 @@ class LogFile:
         mapping: Mapping[str, str] | None = None,
         format_name: str | None = None,
         date_format: str | None = None,
+        *,
+        import_id: str = "",
     ) -> None:
         self.records = RecordFile(path)
         self._mapping = dict(mapping or {})
         self.format_name = OWN_FORMAT if self._mapping else format_name
         self._occurrences = Occurrences()
         self._times = TaskTimes(round(utc_now().timestamp() * 1000), date_format)
+        # A field that no task has becomes metadata.
+        self._mark = orjson.dumps({IMPORT_KEY: import_id})[:-1] + b"," if import_id else b"{"
         self.without_time = 0
         """Events so far that got the file's modification time."""
 
@@ -161,7 +167,19 @@ class LogFile:
             is_encoded = False
         if turn and isinstance(event.get("client_created_at"), int | float):
             event["client_created_at"] += turn / 1000
-        return LogLine(record.line, str(task_id), record.source if is_encoded else _encoded(event))
+        if _drop_mark(event):
+            is_encoded = False
+        source = record.source if is_encoded else _encoded(event)
+        return LogLine(record.line, str(task_id), self._mark + source[1:])
+
+
+def _drop_mark(event: dict[str, Any]) -> bool:
+    """Remove the mark of an earlier import, which an export has. Returns whether the event changed."""
+    metadata = event.get("metadata")
+    marked = [holder for holder in (event, metadata) if isinstance(holder, dict) and IMPORT_KEY in holder]
+    for holder in marked:
+        del holder[IMPORT_KEY]
+    return bool(marked)
 
 
 def _unpack_metadata(event: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ from phospho_cli.client.address import Address
 from phospho_cli.client.output import print_table
 from phospho_cli.importing.log_file import LogFile, LogLine
 from phospho_cli.importing.upload import LineCounts
-from phospho_schemas.times import utc_text
+from phospho_schemas.imports import IMPORT_KEY
 
 _SHOWN_REASONS = 10
 _SHOWN_TASKS = 3
@@ -27,9 +27,7 @@ _MAX_KEYS = 1000
 _SHOWN_TIME = "%Y-%m-%d %H:%M"
 
 
-def print_summary(
-    counts: LineCounts, log_file: LogFile, duration_s: float, address: Address, *, is_dry_run: bool
-) -> None:
+def print_summary(counts: LineCounts, log_file: LogFile, duration_s: float, *, is_dry_run: bool) -> None:
     """Print the rejected lines to stderr, the rest to stdout."""
     _print_reasons(counts)
     verb = "would be logged" if is_dry_run else "logged"
@@ -48,15 +46,11 @@ def print_summary(
             f"Records without created_at: {log_file.without_time:,}. They get the time at which the file was written.",
             err=True,
         )
-    if not is_dry_run:
-        click.echo(f"All tasks of this time range, with those logged otherwise: {tasks_url(address, first, last)}")
 
 
-def tasks_url(address: Address, first: datetime, last: datetime) -> str:
-    """Return the URL of the list of tasks between two times, both included."""
-    # The end of a range is not in it.
-    period = {"from": utc_text(first), "to": utc_text(last + timedelta(milliseconds=1))}
-    return project_url(address, "/tasks", period)
+def import_url(address: Address, import_id: str) -> str:
+    """Return the URL of the list of the tasks of an import."""
+    return project_url(address, "/tasks", {"period": "all", "where": f"metadata.{IMPORT_KEY}={import_id}"})
 
 
 def project_url(address: Address, path: str, query: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -89,6 +83,7 @@ class Preview:
     def add(self, log: LogLine) -> None:
         """Add one event."""
         event = orjson.loads(log.event)
+        event.pop(IMPORT_KEY, None)
         for values, value in (
             (self._tasks, log.task_id),
             (self._sessions, event.get("session_id")),

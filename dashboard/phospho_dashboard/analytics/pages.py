@@ -95,7 +95,12 @@ class TaskPages:
         words = request.scope.filters.q
         matches = self._tasks.matches(request.project_id, [task["task_id"] for task in content["tasks"]], words)
         excerpts = {task_id: excerpt(texts, words) for task_id, texts in matches.items()}
-        return task_list_extras(request, content) | {"excerpts": excerpts}
+        return task_list_extras(request, content) | {"excerpts": excerpts} | self._of_import(request)
+
+    def _of_import(self, request: ViewRequest) -> Content:
+        """Return the file of the import that the list is narrowed to, and the number of the tasks that are listed."""
+        files = [file for condition in request.scope.filters.conditions if (file := condition.imported_file)]
+        return {"imported_file": files[0], "imported_tasks": self._tasks.count(request.scope)} if files else {}
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
         task = content["task"]

@@ -221,6 +221,12 @@ class Tasks:
         tasks = self.previews(scope.project_id, [row["task_id"] for row in page_rows])
         return {"tasks": tasks, "next_cursor": next_cursor}
 
+    def count(self, scope: Scope) -> int:
+        """Return the number of tasks of `scope`."""
+        sql = f"SELECT count() AS tasks FROM task_rows FINAL WHERE {scope.tasks()}"
+        [row] = self._store.rows(sql, scope.parameters())
+        return int(row["tasks"])
+
     def previews(self, project_id: str, task_ids: list[str]) -> list[Row]:
         """Return the tasks of these ids in their order, with their texts cut; those that are gone are left out."""
         if not task_ids:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from phospho_schemas.imports import IMPORT_KEY, file_of_import
 from phospho_store.sql import compose
 from phospho_web.problems import Problem
 
@@ -43,6 +44,12 @@ class Condition:
     is_excluded: bool
     values: tuple[str, ...]
     text: str
+
+    @property
+    def imported_file(self) -> str:
+        """The name of the file whose import this is the condition on; empty for another condition."""
+        is_import = self.name == _METADATA + IMPORT_KEY and not self.is_excluded and len(self.values) == 1
+        return file_of_import(self.values[0]) if is_import else ""
 
     @property
     def table(self) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import openpyxl
 import pyarrow
@@ -312,6 +314,7 @@ def test_import_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Pa
     assert result.exit_code == 1
     assert not server.of(BATCH)
     assert "1 tasks would be logged, 1 lines rejected" in result.stdout
+    assert "phospho_import" not in result.stdout
 
 
 # What the gateway makes of each line is its own test; here a dry run has to say the same.
@@ -388,8 +391,38 @@ def test_import_prints_the_time_and_a_link_to_its_tasks(server: FakeServer, run:
     result = run("import", written(tmp_path / "logs.jsonl", *lines))
 
     assert "Time range: 2023-11-14 22:13 to 2023-11-15 22:13 UTC" in result.stdout
-    url = f"{server.base_url}/tasks?from=2023-11-14T22:13:20.000Z&to=2023-11-15T22:13:20.501Z"
-    assert f"All tasks of this time range, with those logged otherwise: {url}" in result.stdout
+    [mark] = server.imports
+    assert re.fullmatch(r"[0-9a-f]{12}/logs\.jsonl", mark)
+    where = quote_plus(f"metadata.phospho_import={mark}")
+    assert f"Tasks of this import: {server.base_url}/tasks?period=all&where={where}" in result.stdout
+
+
+def test_import_marks_its_tasks_without_changing_their_ids(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    lines = [{"input": "a", "client_created_at": 1e9}, log(2, metadata={"plan": "pro"})]
+    run("import", written(tmp_path / "old.jsonl", *lines))
+    before = dict(server.tasks)
+
+    run("import", written(tmp_path / "a; b|c.jsonl", *lines))
+
+    assert len(before) == 2
+    assert server.tasks == before
+    assert {mark.partition("/")[2] for mark in server.imports} == {"old.jsonl", "a_ b_c.jsonl"}
+
+
+def test_import_replaces_the_mark_of_an_earlier_import(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    metadata = {"phospho_import": "0/other.csv", "plan": "pro"}
+    run("import", written(tmp_path / "export.jsonl", log(1, metadata=metadata)))
+    assert server.tasks["t1"]["metadata"] == {"plan": "pro"}
+    assert {mark.partition("/")[2] for mark in server.imports} == {"export.jsonl"}
+
+
+def test_import_of_the_same_file_sends_the_same_events(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    file = written(tmp_path / "logs.jsonl", log(1), log(2))
+    run("import", file)
+    before = dict(server.tasks)
+    run("import", file)
+    assert server.tasks == before
+    assert len(server.imports) == 1
 
 
 def test_import_suggests_the_mapping(run: Run, tmp_path: Path) -> None:

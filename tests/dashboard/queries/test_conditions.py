@@ -62,6 +62,25 @@ def test_conditions_narrow_lists_and_counts(pages: TestClient, where: str, task_
     assert (totals["tasks"], totals["analysed_tasks"]) == (len(task_ids), len(task_ids))
 
 
+def test_tasks_of_an_import_name_its_file_and_their_number(world: Any) -> None:
+    world.registry.save_project("imported")
+    marks = {"a": "12ab/old & new.csv", "b": "12ab/old & new.csv", "c": "34cd/other.csv", "d": ""}
+    with world.together():
+        for task_id, mark in marks.items():
+            world.add_task("imported", task_id, metadata={"phospho_import": mark} if mark else {})
+    pages: TestClient = world.open_pages()
+    query = {"project": "imported", "period": "all", "where": "metadata.phospho_import=12ab/old & new.csv"}
+
+    page = pages.get("/tasks", params=query).text
+    assert "Import of <bdi>old &amp; new.csv</bdi>, 2 tasks" in page
+    assert ">Import of old &amp; new.csv <span" in page
+    assert [task["task_id"] for task in pages.get("/tasks.json", params=query).json()["tasks"]] == ["b", "a"]
+    query["where"] = "metadata.phospho_import=34cd/other.csv"
+    assert "Import of <bdi>other.csv</bdi>, 1 task<" in pages.get("/tasks", params=query).text
+    for other in ("", "metadata.phospho_import!=34cd/other.csv", "metadata.plan=pro"):
+        assert "Import of" not in pages.get("/tasks", params=query | {"where": other}).text
+
+
 def test_labels_count_in_conditions_on_events(world: Any, pages: TestClient) -> None:
     world.add_label("conditions", "a", "x", "rejected")
     world.add_label("conditions", "c", "x", "confirmed")
