@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -112,7 +112,7 @@ def time_value(text: str, name: str) -> datetime:
     """Return the time in the text of a field or parameter. Raises Problem (422) where it is none."""
     moment = parsed_time(text)
     if moment is None:
-        raise Problem(422, "invalid_field", f"{name} {text!r} is no time", "write it as 2026-01-31T12:00:00Z")
+        raise Problem(422, "invalid_field", f"{name} {text!r} is not a time", "write it as 2026-01-31T12:00:00Z")
     return moment
 
 
@@ -153,7 +153,12 @@ def check_parameters(query: Mapping[str, str], names: Sequence[str], unnamed: Se
     unknown = next((name for name in query if name not in names and name not in unnamed), None)
     if unknown is None:
         return
-    similar = get_close_matches(unknown, names, 1, 0.5)
-    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
-    hint = f"{suggestion}known: {', '.join(names)}" if names else "this list takes no filters"
+    hint = choices_hint(unknown, names) if names else "this list takes no filters"
     raise Problem(400, "unknown_filter", f"there is no filter {unknown[:100]!r}", hint)
+
+
+def choices_hint(text: str, choices: Collection[str]) -> str:
+    """Return the hint of a problem about a text that is none of `choices`: the most similar one, and all of them."""
+    similar = get_close_matches(text[:100], list(choices), 1, 0.5)
+    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
+    return f"{suggestion}known: {', '.join(choices)}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from phospho_dashboard.queries.intervals import INTERVALS
 from phospho_store.sql.metrics import DIMENSIONS, METRICS, OTHER, Question
 from phospho_web.problems import Problem
+from phospho_web.requests import choices_hint
 
 CHARTS = {"line": "Line", "bars": "Bars over time", "ranking": "Bars by value", "table": "Table", "number": "Number"}
 # Colors tell as many lines apart; a table or a list of bars is read.
@@ -38,7 +39,8 @@ class Chart:
         choices = {"metric": METRICS, "by": DIMENSIONS, "interval": INTERVALS, "chart": CHARTS}
         for name, allowed in choices.items():
             if values[name] and values[name] not in allowed:
-                raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(allowed)}")
+                message = f"there is no {name} {values[name][:100]!r}"
+                raise Problem(400, f"invalid_{name}", message, choices_hint(values[name], allowed))
         for name, value in values.items():
             if len(value) > _MAX_CHARACTERS:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {_MAX_CHARACTERS} characters")

@@ -27,7 +27,7 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.problems import Problem
-from phospho_web.requests import check_parameters
+from phospho_web.requests import check_parameters, choices_hint
 
 _FILTER_NAMES = frozenset(field.name for field in fields(Filters))
 # The parameters of every view, beside the filters and its own; `as` tells a page from a twin.
@@ -112,7 +112,7 @@ class ViewRequest:
         """Return the requested one of `sorts`, by default the first; Problem 400 for another."""
         sort = self.query.get("sort") or next(iter(sorts))
         if sort not in sorts:
-            raise Problem(400, "invalid_sort", "unknown sort order", f"one of: {', '.join(sorts)}")
+            raise Problem(400, "invalid_sort", f"there is no sort order {sort[:100]!r}", choices_hint(sort, sorts))
         return sort
 
     def cursor(self) -> tuple[int, str] | None:
@@ -224,8 +224,9 @@ def chosen_columns(request: ViewRequest, columns: Mapping[str, str], default: Se
 
     Raises Problem 400 for an unknown column.
     """
-    if not columns.keys() >= set(request.columns):
-        raise Problem(400, "invalid_columns", "there is no such column", f"known: {', '.join(columns)}")
+    if unknown := [name for name in request.columns if name not in columns]:
+        message = f"there is no column {unknown[0][:100]!r}"
+        raise Problem(400, "invalid_columns", message, choices_hint(unknown[0], columns))
     shown_columns = [name for name in columns if name in (request.columns or default)]
     kept_query = {"columns": None if shown_columns == list(default) else ",".join(shown_columns)}
     return {"all_columns": columns, "shown_columns": shown_columns, "kept_query": kept_query}

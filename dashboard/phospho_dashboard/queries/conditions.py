@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from phospho_schemas.imports import IMPORT_KEY, file_of_import
 from phospho_store.sql import compose
 from phospho_web.problems import Problem
+from phospho_web.requests import choices_hint
 
 MAX_CHARACTERS = 2000
 MAX_CONDITIONS = 10
@@ -102,7 +103,7 @@ def _condition(text: str) -> Condition:
         raise Problem(400, "invalid_where", f"{text[:100]!r} is no condition", hint)
     name, sign, values = match.groups()
     if name not in (*COLUMNS, "event") and not (name.startswith(_METADATA) and name != _METADATA):
-        raise Problem(400, "invalid_where", f"there is no filter {name[:100]!r}", f"known: {', '.join(NAMES)}")
+        raise Problem(400, "invalid_where", f"there is no filter {name[:100]!r}", choices_hint(name, NAMES))
     return Condition(name, sign == "!=", tuple(map(_unescaped, _split(values, "|"))), text)
 
 

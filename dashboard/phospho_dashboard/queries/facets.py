@@ -8,6 +8,7 @@ from phospho_store.sql import compose
 from phospho_store.sql.themes import current_themes
 from phospho_store.store import Store
 from phospho_web.problems import Problem
+from phospho_web.requests import choices_hint
 
 MAX_VALUES = 200
 
@@ -66,7 +67,7 @@ class Facets:
     def search(self, project_id: str, filter_name: str, text: str) -> list[str]:
         """Return the newest MAX_VALUES values of a filter that contain `text` in any case; Problem 400."""
         if filter_name not in FACETS:
-            raise Problem(400, "invalid_filter", f"{filter_name!r} has no values", f"one of: {', '.join(FACETS)}")
+            raise Problem(400, "invalid_filter", f"{filter_name!r} has no values", choices_hint(filter_name, FACETS))
         return self._newest(project_id, FACETS[filter_name], text)
 
     def _newest(self, project_id: str, name: str, text: str) -> list[str]:

@@ -24,6 +24,7 @@ from phospho_store.sql.feedback import feedback_of_span, has_flag
 from phospho_store.sql.themes import has_theme
 from phospho_store.store import Store
 from phospho_web.problems import Problem
+from phospho_web.requests import choices_hint
 
 _MAX_CHARACTERS = 512
 _MAX_WORDS_CHARACTERS = 200
@@ -70,11 +71,12 @@ class Filters:
             limit = _MOST_CHARACTERS.get(name, _MAX_CHARACTERS)
             if len(value) > limit:
                 raise Problem(400, f"invalid_{name}", f"{name!r} must be at most {limit} characters")
-        if values["period"] and values["period"] not in PERIODS:
-            raise Problem(400, "invalid_period", "there is no such period", f"one of: {', '.join(PERIODS)}")
+        if (period := values["period"]) and period not in PERIODS:
+            raise Problem(400, "invalid_period", f"there is no period {period!r}", choices_hint(period, PERIODS))
         for name, choices in _CHOICES.items():
             if values[name] and values[name] not in choices:
-                raise Problem(400, f"invalid_{name}", f"there is no such {name}", f"one of: {', '.join(choices)}")
+                message = f"there is no {name} {values[name]!r}"
+                raise Problem(400, f"invalid_{name}", message, choices_hint(values[name], choices))
         if values["period"]:
             values |= {"since": "", "until": ""}
         conditions_of(values["where"])

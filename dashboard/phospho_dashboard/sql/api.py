@@ -13,7 +13,7 @@ from phospho_schemas.saved_queries import MAX_NAME_CHARACTERS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, list_of, object_schema
 from phospho_web.problems import Problem
-from phospho_web.requests import text_field
+from phospho_web.requests import choices_hint, text_field
 from phospho_web.responses import json_response
 
 _TEXT = "text/plain; charset=utf-8"
@@ -59,9 +59,8 @@ class SqlApi(ApiEndpoints):
         sql = text_field(content, "query", max_length=self._services.settings.sql_max_query_bytes)
         format_name = text_field(content, "format", "JSON")
         if format_name not in MEDIA_TYPES:
-            raise Problem(
-                422, "unknown_format", f"there is no format {format_name!r}", f"one of: {', '.join(MEDIA_TYPES)}"
-            )
+            message = f"there is no format {format_name[:100]!r}"
+            raise Problem(422, "unknown_format", message, choices_hint(format_name, MEDIA_TYPES))
         body = await self._services.sql_threads.run(project_id, self._queries.result, project_id, sql, format_name)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         return Response(body, headers=headers, media_type=MEDIA_TYPES[format_name])

@@ -236,12 +236,28 @@ def test_a_filter_that_can_not_be_read_is_a_client_error(pages: TestClient, quer
     assert pages.get(f"/tasks?{query}").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("query", "suggestion"),
+    [
+        ("period=7days", "7d"),
+        ("sort=newst", "newest"),
+        ("flag=sucess", "success"),
+        ("sentiment=negativ", "negative"),
+        ("where=usr=ada", "user"),
+        ("usr=ada", "user"),
+    ],
+)
+def test_value_that_is_nearly_one_is_refused_with_it(pages: TestClient, query: str, suggestion: str) -> None:
+    error = pages.get(f"/tasks.json?{query}").json()["error"]
+    assert error["hint"].startswith(f"did you mean {suggestion!r}? known: ")
+
+
 @pytest.mark.parametrize("path", ["/tasks", "/sessions"])
 def test_a_column_that_there_is_not_is_a_client_error(pages: TestClient, two_tasks: str, path: str) -> None:
     refused = pages.get(path, params={"project": two_tasks, "columns": "time,zzz"})
 
     assert refused.status_code == 400
-    assert "There is no such column" in refused.text
+    assert "There is no column" in refused.text
 
 
 def test_a_name_that_nobody_has_used_finds_nothing(pages: TestClient, two_tasks: str) -> None:

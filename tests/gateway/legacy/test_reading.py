@@ -21,6 +21,13 @@ from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 
 
+@pytest.mark.parametrize("path", ["projects/shop/sessions", "sessions/trip/tasks"])
+async def test_lists_refuse_parameters_that_they_do_not_have(shop: httpx.AsyncClient, path: str) -> None:
+    answer = await shop.get(f"/v2/{path}", params={"limits": 1})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unknown_filter")
+    assert answer.json()["error"]["hint"] == "did you mean 'limit'? known: limit, cursor"
+
+
 async def test_a_task_has_its_place_in_its_session(shop: httpx.AsyncClient) -> None:
     first, last = [(await shop.get(f"/v2/tasks/{name}")).json() for name in ("task-flight", "task-lisbon")]
 

@@ -14,7 +14,7 @@ from phospho_web.cursors import decoded_cursor
 from phospho_web.endpoints import Method, api_endpoint
 from phospho_web.openapi import TEXT, query_parameter
 from phospho_web.problems import Problem, invalid
-from phospho_web.requests import json_type
+from phospho_web.requests import check_parameters, json_type
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
@@ -34,6 +34,7 @@ class PageRequest:
 
 def page_of_query(request: Request) -> PageRequest:
     """Return the page that the query string asks for. Raises Problem (400, 422)."""
+    check_parameters(request.query_params, ("limit", "cursor"), unnamed=())
     text = request.query_params.get("limit", "")
     if text and not (text.isascii() and text.isdigit()):
         raise _bad_limit()
