@@ -41,6 +41,8 @@ from phospho_dashboard.explore.pages import ExploreCsv, ExplorePage
 from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
+from phospho_dashboard.imports.pages import ImportPages
+from phospho_dashboard.imports.run import EventIntake
 from phospho_dashboard.judgements.llm_usage import JudgementPages, JudgementsApi
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
 from phospho_dashboard.layout.views import View
@@ -76,8 +78,8 @@ class Integrations:
     """
     Functions of other packages, handed in by the process: this package imports neither gateway nor workers.
 
-    `read_feedback` is None where flags can't be set, `own_metrics` where the process shows no metrics of its own,
-    `sample` where it has no sample data.
+    `intake` is None where nothing can be logged, `read_feedback` where flags can't be set, `own_metrics` where the
+    process shows no metrics of its own, `sample` where it has no sample data.
     `secret_key` signs reports of what was forgotten; without it nothing is forgotten.
     `back_up` is None where the store is not in this process.
     """
@@ -85,6 +87,7 @@ class Integrations:
     detection: Detection
     meaning: MeaningReader
     webhooks: WebhookSending
+    intake: EventIntake | None = None
     read_feedback: FeedbackReader | None = None
     own_metrics: MetricsReader | None = None
     sample: SampleSource | None = None
@@ -187,6 +190,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
+        *ImportPages(services, integrations.intake).routes(),
         *SqlPages(services).routes(),
         *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),

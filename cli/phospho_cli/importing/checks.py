@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from phospho_cli.client.failures import joined
-from phospho_cli.importing.log_file import LogLine
-from phospho_cli.importing.records import BadLine
 from phospho_gateway.intake.events import AcceptedEvent, Envelope, EventReader, check_retention
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.times import utc_now
+from phospho_store.log_files.log_file import LogLine
+from phospho_store.log_files.records import BadLine
 from phospho_web.problems import Problem
 from phospho_web.requests import parse_json
 

@@ -13,13 +13,14 @@ from phospho_cli.client.failures import Failure, Unreachable
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import progress
 from phospho_cli.importing.checks import EventCheck, OwnProject
-from phospho_cli.importing.formats import FORMATS
-from phospho_cli.importing.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
-from phospho_cli.importing.mappings import meant_field
-from phospho_cli.importing.records import BadLine, BrokenFile
 from phospho_cli.importing.summary import Preview, import_url, print_summary, project_url
-from phospho_cli.importing.upload import LineCounts, Upload
+from phospho_cli.importing.upload import Upload
 from phospho_schemas.imports import import_id
+from phospho_store.log_files.counts import LineCounts
+from phospho_store.log_files.formats import FORMATS
+from phospho_store.log_files.log_file import OWN_FORMAT, LogFile, LogLine, SkippedLine
+from phospho_store.log_files.mappings import meant_field
+from phospho_store.log_files.records import BadHeader, BadLine, BrokenFile
 
 # To read the clock for each line would cost more than the line.
 _LINES_BETWEEN_UPDATES = 256
@@ -184,7 +185,7 @@ def _read(log_file: LogFile, counts: LineCounts, take: Callable[[LogLine], None]
         try:
             for lines, log in enumerate(log_file, 1):
                 if isinstance(log, BadLine):
-                    counts.reject(log)
+                    counts.reject(BadLine(log.line, log.reason + log.options))
                 elif isinstance(log, SkippedLine):
                     counts.skipped += 1
                 else:
@@ -194,6 +195,8 @@ def _read(log_file: LogFile, counts: LineCounts, take: Callable[[LogLine], None]
                     show(log_file.records.position_bytes(), f"{lines:,} lines")
         except BrokenFile as broken:
             return broken
+        except BadHeader as error:
+            raise Failure(str(error), error.hint) from error
     return None
 
 

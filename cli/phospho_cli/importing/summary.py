@@ -14,9 +14,9 @@ import orjson
 
 from phospho_cli.client.address import Address
 from phospho_cli.client.output import print_table
-from phospho_cli.importing.log_file import LogFile, LogLine
-from phospho_cli.importing.upload import LineCounts
 from phospho_schemas.imports import IMPORT_KEY
+from phospho_store.log_files.counts import LineCounts
+from phospho_store.log_files.log_file import LogFile, LogLine
 
 _SHOWN_REASONS = 10
 _SHOWN_TASKS = 3

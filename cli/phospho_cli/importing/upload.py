@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from phospho_cli.client.failures import Failure, joined
 from phospho_cli.client.http import LONG_RUNNING, Client, RetryPolicy
-from phospho_cli.importing.log_file import LogLine
-from phospho_cli.importing.records import BadLine
+from phospho_store.log_files.counts import LineCounts
+from phospho_store.log_files.log_file import LogLine
+from phospho_store.log_files.records import BadLine
 
 _MAX_BATCH_BYTES = 4_000_000
 _GZIP_WBITS = 16 + zlib.MAX_WBITS
 # One event may make the server refuse a whole batch, which is then sent again in halves.
 _SPLIT_STATUSES = frozenset({400, 413, 422})
 _WAITING_BATCHES = 2
-_MAX_REASONS = 1000
 
 
 @dataclass
@@ -48,46 +48,6 @@ class Batch:
         compressor = zlib.compressobj(level=1, wbits=_GZIP_WBITS)
         text = b'{"events":[' + b",".join(self.events) + b"]}"
         return compressor.compress(text) + compressor.flush()
-
-
-class LineCounts:
-    """
-    Counts of accepted, rejected and skipped lines, with the reasons and the time of the accepted tasks. Thread-safe.
-
-    `first_at` and `last_at` are ISO 8601 in UTC, empty until a time is known. `reasons` maps a reason to the first line
-    with it and the number of such lines; it holds the first thousand.
-    """
-
-    def __init__(self) -> None:
-        self.accepted = 0
-        self.rejected = 0
-        self.skipped = 0
-        self.first_at = ""
-        self.last_at = ""
-        self.reasons: dict[str, tuple[int, int]] = {}
-        self._lock = threading.Lock()
-
-    @property
-    def lines(self) -> int:
-        """Lines that held anything."""
-        return self.accepted + self.rejected + self.skipped
-
-    def accept(self, times: Sequence[str]) -> None:
-        """Count events that the server accepted, by their times, of which one may be empty."""
-        dated = [time for time in times if time]
-        with self._lock:
-            self.accepted += len(times)
-            if dated:
-                self.first_at = min(self.first_at or dated[0], *dated)
-                self.last_at = max(self.last_at, *dated)
-
-    def reject(self, bad: BadLine) -> None:
-        """Count a line that is not logged, by its reason."""
-        with self._lock:
-            self.rejected += 1
-            first, count = self.reasons.get(bad.reason, (bad.line, 0))
-            if count or len(self.reasons) < _MAX_REASONS:
-                self.reasons[bad.reason] = (min(first, bad.line), count + 1)
 
 
 class Upload:

@@ -28,6 +28,8 @@ from phospho_gateway import metrics as gateway_metrics
 from phospho_gateway.app import cors
 from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading
+from phospho_gateway.intake.imports import ImportIntake
+from phospho_gateway.intake.intake import Intake
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
@@ -90,6 +92,7 @@ def open_web(
         stack.callback(services.close)
         integrations = replace(
             build_integrations(backend.store, backend.clock, jobs),
+            intake=ImportIntake(Intake(gateway, backend.publisher, backend.clock, backend.quotas)),
             read_feedback=feedback_reading(backend.clock),
             own_metrics=own_metrics,
             back_up=back_up,

@@ -15,6 +15,7 @@ from phospho_dashboard.auth.visitors import (
     LOCAL_USER,
     Visitor,
     check_form,
+    check_site,
     form_token,
     key_visitor,
     person_visitor,
@@ -22,6 +23,7 @@ from phospho_dashboard.auth.visitors import (
 from phospho_dashboard.settings import DashboardSettings
 from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_from, is_proxied, networks
+from phospho_dashboard.web.uploads import Upload, read_upload
 from phospho_schemas.messages import Project
 from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
 from phospho_store.registry.authentication import Authenticator, Principal
@@ -97,6 +99,16 @@ class Access:
         check_form(request, visitor, form.raw(FORM_FIELD))
         _note_sender(request, visitor)
         return visitor, form
+
+    async def upload_visitor(self, request: Request, max_bytes: int, role: Role = "editor") -> tuple[Visitor, Upload]:
+        """Return the sender of a form with a file, and both; who may not send it has its body read no further."""
+        visitor = await self.page_visitor(request, role)
+        if visitor.form_token:
+            check_site(request)
+        upload = await read_upload(request, max_bytes)
+        check_form(request, visitor, upload.form.raw(FORM_FIELD))
+        _note_sender(request, visitor)
+        return visitor, upload
 
     async def api_visitor(self, request: Request, role: Role | None = None) -> Visitor:
         """Return the caller of the API: the bearer of a key, or a person whose page sends its form token."""

@@ -6,6 +6,7 @@ import { startLive } from "./live.js";
 import { drawMaps } from "./map.js";
 import { enableEditors } from "./sql.js";
 import { tellTimeZone } from "./times.js";
+import { takeUploads } from "./upload.js";
 
 tellTimeZone();
 submitOnChange(document);
@@ -21,4 +22,5 @@ enableEditors(document);
 annotateInPlace(document);
 enableShortcuts(document);
 submitByKey(document);
+takeUploads(document);
 startLive(drawCharts);

@@ -12,7 +12,7 @@ import pytest
 
 from cli.conftest import Run
 from cli.fake_server import FakeServer
-from phospho_cli.importing.formats import FORMATS, recognised
+from phospho_store.log_files.formats import FORMATS, recognised
 
 CHAT = {
     "messages": [

@@ -22,8 +22,9 @@ from cli.fake_server import FakeServer
 from phospho_cli.client.address import Address
 from phospho_cli.client.failures import Unreachable
 from phospho_cli.client.http import Client, RetryPolicy
-from phospho_cli.importing.log_file import LogLine
-from phospho_cli.importing.upload import LineCounts, Upload
+from phospho_cli.importing.upload import Upload
+from phospho_store.log_files.counts import LineCounts
+from phospho_store.log_files.log_file import LogLine
 
 BATCH = "/api/v1/events/batch"
 

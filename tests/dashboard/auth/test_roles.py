@@ -82,6 +82,8 @@ PAGE_NEEDS = {
     "/definitions/backfill": "editor",
     "/definitions/backfill/cancel": "editor",
     "/sample-data": "editor",
+    "/import": "editor",
+    "/import/{import_id}": "editor",
     "/alerts": "editor",
     "/alerts/preview": "editor",
     "/alerts/remove": "editor",

@@ -97,11 +97,16 @@ class Intake:
                 f"Idempotency-Key has {len(key)} characters",
                 f"use at most {_MAX_IDEMPOTENCY_KEY_CHARACTERS} characters",
             )
+        envelope = self.new_envelope(project_id, source, key)
+        attach(request, envelope.receipt)
+        return envelope
+
+    def new_envelope(self, project_id: str | None, source: Source, idempotency_key: str = "") -> Envelope:
+        """Return the envelope of events that come now."""
         revision = self._clock.next()
         received_at = datetime.fromtimestamp(revision_ms(revision) / 1000, UTC)
         receipt = Receipt(self._receipt_id(revision), project_id, source=source, received_at=utc_text(received_at))
-        attach(request, receipt)
-        return Envelope(project_id, source, received_at, idempotency_key=key, receipt=receipt)
+        return Envelope(project_id, source, received_at, idempotency_key=idempotency_key, receipt=receipt)
 
     def read_event(self, event: Any, envelope: Envelope, index: int = 0) -> AcceptedEvent:
         """Return the message of the event at `index` of a request. Raises Problem."""
@@ -132,6 +137,10 @@ class Intake:
             if isinstance(result, Problem):
                 envelope.receipt.reject(result.code)
         return results
+
+    def check_all(self, events: Sequence[Any], envelope: Envelope) -> list[AcceptedEvent | Problem]:
+        """Return the results that `read_all` would, and count nothing."""
+        return [self._checked(event, envelope, index) for index, event in enumerate(events)]
 
     def read_feedback(self, task_id: str, body: dict[str, Any], envelope: Envelope) -> AcceptedFeedback:
         """Return the message of one feedback. Raises Problem."""
@@ -268,13 +277,20 @@ class Intake:
     def _read(
         self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None
     ) -> AcceptedEvent | Problem:
+        result = self._checked(event, envelope, index, rewrite)
+        if isinstance(result, Problem):
+            metrics.REJECTED.labels(envelope.source, result.code).inc()
+        return result
+
+    def _checked(
+        self, event: Any, envelope: Envelope, index: int, rewrite: Rewrite | None = None
+    ) -> AcceptedEvent | Problem:
         try:
             accepted = self._events.read(event, envelope, index, rewrite)
             if self._quotas is not None and rewrite is None:
                 check_retention(accepted, envelope, self._quotas.retention_days(accepted.project_id))
             return accepted
         except Problem as problem:
-            metrics.REJECTED.labels(envelope.source, problem.code).inc()
             # The frames of its traceback would hold the whole document until the answer is sent.
             return problem.with_traceback(None)
 

@@ -1,4 +1,4 @@
-"""Suggestions of `--mapping` for a file whose keys are not ours."""
+"""Suggested mappings of a file whose keys are not ours, and the options of the command line that make them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+from phospho_store.log_files.records import NoEvent
+
 _MAX_KEYS = 12
-_FIELDS = (
+FIELDS = (
     "input", "output", "session_id", "user_id", "task_id", "version_id", "created_at", "flag", "system_prompt",
     "metadata",
 )  # fmt: skip
@@ -32,33 +34,33 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 def meant_field(name: str) -> str | None:
     """Return the field that a name of `--mapping` is a typo of; None for a field, and for a name of metadata."""
-    if name in _FIELDS:
+    if name in FIELDS:
         return None
-    return next(iter(difflib.get_close_matches(name, _FIELDS, n=1, cutoff=0.8)), None)
+    return next(iter(difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.8)), None)
 
 
-def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
-    """Return why a record with these keys can't be logged, and the mapping that would do."""
+def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> NoEvent:
+    """Return the error of a record with these keys, and the mapping that would do."""
     names = list(keys)
     wanted = mapping.get("input")
     if wanted is not None and wanted not in names:
-        return f"no {wanted!r}, which --mapping takes for input. {_listed(names)}{_meant(wanted, names)}"
-    options = suggested(names, mapping)
-    advice = f"Try {options}" if options else "Name the key: --mapping input=KEY"
-    return f"no input. {_listed(names)} {advice}"
+        meant = _meant(wanted, names)
+        return NoEvent(f"no {wanted!r}", f", which --mapping takes for input. {_listed(names)}{meant}")
+    suggestion = suggested_mapping(names, mapping)
+    options = " ".join(f"--mapping {name}={_quoted(key)}" for name, key in suggestion.items())
+    advice = f"Try {options}" if "input" in suggestion else "Name the key: --mapping input=KEY"
+    return NoEvent(f"no input. {_listed(names)}", f" {advice}")
 
 
-def suggested(keys: Iterable[str], mapping: Mapping[str, str]) -> str:
-    """Return options that map keys to our names, as they are typed; empty where none is like an input."""
+def suggested_mapping(keys: Iterable[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that are likely to hold our fields, beside those of `mapping`."""
     keys_by_look = {_NOT_LETTERS.sub("", key.lower()): key for key in keys}
     columns: dict[str, str] = {}
     for name, synonyms in _SYNONYMS.items():
         key = next((keys_by_look[look] for look in synonyms if look in keys_by_look), None)
         if key is not None and key != name and name not in mapping and key not in columns.values():
             columns[name] = key
-    if "input" not in columns:
-        return ""
-    return " ".join(f"--mapping {name}={_quoted(key)}" for name, key in columns.items())
+    return columns
 
 
 def _meant(wanted: str, names: Iterable[str]) -> str:

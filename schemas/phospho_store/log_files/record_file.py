@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import ijson
 import orjson
 
-from phospho_cli.client.failures import Failure
-from phospho_cli.importing.records import BadLine, BrokenFile, Record, cell_record, json_record
-from phospho_cli.importing.table_file import excel_rows, is_excel, is_parquet, parquet_rows
+from phospho_store.log_files.records import BadHeader, BadLine, BrokenFile, Record, cell_record, json_record
+from phospho_store.log_files.table_file import excel_rows, is_excel, is_parquet, parquet_rows
 
 # The gateway's bound on a body is 10 MB; the rest is room for the envelope.
 MAX_RECORD_BYTES = 9_900_000
@@ -168,17 +167,17 @@ def _csv_rows(stream: io.BufferedReader, delimiter: str) -> Iterator[Record | Ba
 
 
 def _header(rows: Any) -> list[str]:
-    """Return the names of the columns, without the blanks around them. Raises Failure."""
+    """Return the names of the columns, without the blanks around them. Raises BadHeader."""
     row = _next_row(rows)
     if isinstance(row, BadLine):
-        raise Failure(
+        raise BadHeader(
             f"The header of the file is {row.reason}.",
             "Correct its quotes, or give the file the suffix of what it is, such as .json or .jsonl.",
         )
     header = [name.strip() for name in row.cells] if row else []
     # UTF-16 is half NULs, and each byte that is not UTF-8 became a surrogate.
     if any(letter == "\0" or "\udc80" <= letter <= "\udcff" for letter in "".join(header)):
-        raise Failure("The header of the file is not UTF-8.", "Save the file as CSV in UTF-8 and import it again.")
+        raise BadHeader("The header of the file is not UTF-8.", "Save the file as CSV in UTF-8 and import it again.")
     return header
 
 

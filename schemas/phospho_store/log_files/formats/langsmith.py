@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_cli.importing.formats.values import (
+from phospho_store.log_files.formats.values import (
     Event,
     Format,
     Record,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phospho_schemas.times import is_plausible, parsed_time, unix_s
+from phospho_store.log_files.records import NoEvent
 
 TIME_FIELDS = ("client_created_at", "created_at")
 # Numbers in this range are milliseconds: 1973 to 2286. As seconds they are beyond the calendar of ClickHouse.
@@ -20,10 +21,6 @@ _ADVICE = (
 _DATES = {"%d{0}%m{0}%Y": "day first", "%m{0}%d{0}%Y": "month first", "%Y{0}%m{0}%d": "year first"}
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M", ", %I:%M:%S %p")
 _SEPARATED_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}")
-
-
-class BadTime(ValueError):
-    """A time that can't be used; the message is the reason."""
 
 
 class TaskTimes:
@@ -57,33 +54,33 @@ class TaskTimes:
             if isinstance(value, str):
                 if moment := parsed_time(value):
                     self._check_plausible(name, value, moment.timestamp())
-                elif formats := _fitting_formats(value):
-                    raise BadTime(_without_format(name, value, formats))
+                elif formats := fitting_formats(value):
+                    raise _without_format(name, value, formats)
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 self._check_plausible(name, value, unix_s(value))
 
     def of_cell(self, name: str, text: str) -> float:
-        """Return the Unix seconds of a cell. Raises BadTime."""
+        """Return the Unix seconds of a cell. Raises NoEvent."""
         if self._date_format is not None:
             return self._formatted(name, text, self._date_format)
         moment = parsed_time(text) if _ISO_DATE.match(text) else _of_seconds(text)
         if moment is None:
-            if formats := _fitting_formats(text):
-                raise BadTime(_without_format(name, text, formats))
-            raise BadTime(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601; {_ADVICE}")
+            if formats := fitting_formats(text):
+                raise _without_format(name, text, formats)
+            raise NoEvent(f"{name} {text[:40]!r} is neither Unix seconds nor ISO 8601; {_ADVICE}")
         self._check_plausible(name, text, moment.timestamp())
         return moment.timestamp()
 
     def _formatted(self, name: str, text: str, date_format: str) -> float:
         moment = _strptime(text.strip(), date_format)
         if moment is None:
-            raise BadTime(f"{name} {text[:40]!r} is not of the form {date_format!r} that --date-format names")
+            raise NoEvent(f"{name} {text[:40]!r} is not of the form {date_format!r}", " that --date-format names")
         self._check_plausible(name, text, moment.timestamp())
         return moment.timestamp()
 
     def _check_plausible(self, name: str, value: Any, time_s: float) -> None:
         if not is_plausible(time_s, self._begun_ms):
-            raise BadTime(f"{name} {str(value)[:40]!r} is before the year 2000 or in the future; {_ADVICE}")
+            raise NoEvent(f"{name} {str(value)[:40]!r} is before the year 2000 or in the future; {_ADVICE}")
 
 
 def _of_seconds(text: str) -> datetime | None:
@@ -103,7 +100,7 @@ def _strptime(text: str, date_format: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _fitting_formats(text: str) -> dict[str, str]:
+def fitting_formats(text: str) -> dict[str, str]:
     """Return the date formats that a text may be in, with the order of each; two where day and month are in doubt."""
     text = text.strip()
     if not (date := _SEPARATED_DATE.match(text)):
@@ -112,8 +109,8 @@ def _fitting_formats(text: str) -> dict[str, str]:
     return {each: label for each, label in formats.items() if _strptime(text, each) is not None}
 
 
-def _without_format(name: str, text: str, formats: dict[str, str]) -> str:
-    """Return the reason that asks for the format of a date."""
+def _without_format(name: str, text: str, formats: dict[str, str]) -> NoEvent:
+    """Return the error that asks for the format of a date."""
     options = " or ".join(f"--date-format '{each}' ({label})" for each, label in formats.items())
     state = "may be day or month first" if len(formats) > 1 else "is not ISO 8601"
-    return f"{name} {text[:40]!r} {state}; give {options}"
+    return NoEvent(f"{name} {text[:40]!r} {state}", f"; give {options}")

@@ -6,7 +6,7 @@ The task is logged as often as it stands there, and is one task. Its events are 
 
 from __future__ import annotations
 
-from phospho_cli.importing.formats.values import Event, Format, Record, at_most_one, stated, unix_seconds, unpacked
+from phospho_store.log_files.formats.values import Event, Format, Record, at_most_one, stated, unix_seconds, unpacked
 
 _TASK = "task_"
 # What is said elsewhere in the event, or is counted anew.

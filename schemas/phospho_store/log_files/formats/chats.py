@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from phospho_cli.importing.formats.values import Event, Format, Record, stated, unix_seconds, unpacked
 from phospho_schemas.shapes.conversations import ASSISTANT, SYSTEM, USER, Message, messages_of
+from phospho_store.log_files.formats.values import Event, Format, Record, stated, unix_seconds, unpacked
 
 _MESSAGES = "messages"
 # The first that a record has.

@@ -22,14 +22,31 @@ class Record:
 
 
 class BadLine(NamedTuple):
-    """A line that holds no event, and why."""
+    """A line that holds no event, and why. `options` of the command line would help; it goes on from the reason."""
 
     line: int
     reason: str
+    options: str = ""
 
 
 class BrokenFile(Exception):
     """The file can't be read on from here; every record before it was."""
+
+
+class BadHeader(Exception):
+    """The header of a table can't be read, so that no row of it can; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class NoEvent(ValueError):
+    """A record that holds no event; the message is the reason, `options` as those of BadLine."""
+
+    def __init__(self, reason: str, options: str = "") -> None:
+        super().__init__(reason)
+        self.options = options
 
 
 def json_record(number: int, line: bytes) -> Record | BadLine:

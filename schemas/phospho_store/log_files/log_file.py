@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from phospho_cli.importing.formats import FORMATS, recognised
-from phospho_cli.importing.formats.values import unpacked
-from phospho_cli.importing.mappings import without_input
-from phospho_cli.importing.record_file import RecordFile
-from phospho_cli.importing.records import BadLine, Record
-from phospho_cli.importing.task_times import TIME_FIELDS, BadTime, TaskTimes
 from phospho_schemas.ids import derived_uuid
 from phospho_schemas.imports import IMPORT_KEY
 from phospho_schemas.times import utc_now
+from phospho_store.log_files.formats import FORMATS, recognised
+from phospho_store.log_files.formats.values import unpacked
+from phospho_store.log_files.mappings import without_input
+from phospho_store.log_files.record_file import RecordFile
+from phospho_store.log_files.records import BadLine, NoEvent, Record
+from phospho_store.log_files.task_times import TIME_FIELDS, TaskTimes
 
 OWN_FORMAT = "phospho"
 _MAX_TIME_S = 2**48 / 1000
@@ -54,10 +54,6 @@ class SkippedLine(NamedTuple):
     """A record that is not a task in its format, such as the span of a tool."""
 
     line: int
-
-
-class _NoEvent(Exception):
-    """A record without an event; the message is the reason."""
 
 
 class Occurrences:
@@ -120,8 +116,8 @@ class LogFile:
                 self.format_name = recognised(record.fields) or OWN_FORMAT
             try:
                 yield from self._lines(record)
-            except (_NoEvent, BadTime) as reason:
-                yield BadLine(record.line, str(reason))
+            except NoEvent as error:
+                yield BadLine(record.line, str(error), error.options)
 
     def _lines(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         if self.format_name != OWN_FORMAT:
@@ -133,12 +129,12 @@ class LogFile:
     def _converted(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         source = FORMATS[self.format_name or OWN_FORMAT]
         if not source.recognises(record.fields):
-            raise _NoEvent(f"not a record of {source.label}, as those before; give --format")
+            raise NoEvent(f"not a record of {source.label}, as those before", "; give --format")
         try:
             events = source.events_of(record.fields)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             # An export can hold anything anywhere: a record of an odd shape harms itself only.
-            raise _NoEvent(f"not the shape of a record of {source.label}: {error}") from None
+            raise NoEvent(f"not the shape of a record of {source.label}: {error}") from None
         if len(events) > 1 and "session_id" not in events[0]:
             session_id = _derived_id(record.source + _SESSION_MARK, events[0], self._occurrences)
             events = [event | {"session_id": session_id} for event in events]
@@ -152,7 +148,7 @@ class LogFile:
         `turn` counts the events of a record. Their times are milliseconds apart, since sessions are in order of time.
         """
         if event.get("input") is None:
-            raise _NoEvent(without_input(record.fields, self._mapping))
+            raise without_input(record.fields, self._mapping)
         has_new_times = self._times.bring_into_form(event)
         if _unpack_metadata(event) or has_new_times:
             is_encoded = False
@@ -209,7 +205,7 @@ def _metadata(text: str) -> dict[str, Any]:
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):
-        raise _NoEvent("the column metadata is not a JSON object")
+        raise NoEvent("the column metadata is not a JSON object")
     return metadata
 
 
@@ -227,7 +223,7 @@ def _encoded(event: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(event)
     except orjson.JSONEncodeError as error:
-        raise _NoEvent(f"can't be sent as JSON: {error}") from None
+        raise NoEvent(f"can't be sent as JSON: {error}") from None
 
 
 def _derived_id(line: bytes, event: dict[str, Any], occurrences: Occurrences) -> str:

@@ -10,14 +10,16 @@ from typing import Any
 
 import orjson
 
-from phospho_cli.importing.records import BadLine, BrokenFile, Record, cell_record, json_record
+from phospho_store.log_files.records import BadLine, BrokenFile, Record, cell_record, json_record
 
 _PARQUET = b"PAR1"
 _ZIP = b"PK\x03\x04"
 _EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+# A workbook is a zip of XML, of which openpyxl holds the table of texts in memory.
+_MAX_WORKBOOK_BYTES = 1_000_000_000
 _AS_JSON = (
     "SETTINGS date_time_output_format = 'iso', output_format_json_quote_64bit_integers = 0,"
-    " output_format_json_named_tuples_as_objects = 1"
+    " output_format_json_named_tuples_as_objects = 1, max_memory_usage = 1000000000, max_threads = 2"
 )
 
 
@@ -54,6 +56,7 @@ def excel_rows(path: Path) -> Iterator[Record | BadLine]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
+        _check_size(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BrokenFile(f"The Excel file can't be read: {error}") from error
@@ -67,6 +70,17 @@ def excel_rows(path: Path) -> Iterator[Record | BadLine]:
                 yield cell_record(number, (cells + [""] * len(header))[: len(header)], header)
     finally:
         book.close()
+
+
+def _check_size(path: Path) -> None:
+    """Raise BrokenFile for a workbook that unpacks to too much; zipfile unpacks no more than its directory says."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked_bytes = sum(entry.file_size for entry in archive.infolist())
+    if unpacked_bytes > _MAX_WORKBOOK_BYTES:
+        raise BrokenFile(
+            f"The Excel file unpacks to {unpacked_bytes / 1e6:,.0f} MB; at most {_MAX_WORKBOOK_BYTES / 1e6:,.0f} MB are"
+            " read. Save it as CSV."
+        )
 
 
 def _lines(chunks: Any) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ Fields: the API reference and the "Blob storage export field reference" of its d
 
 from __future__ import annotations
 
-from phospho_cli.importing.formats.values import (
+from phospho_store.log_files.formats.values import (
     Event,
     Format,
     Record,

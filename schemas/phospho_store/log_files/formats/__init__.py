@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from phospho_cli.importing.formats import chats, flattened, langfuse, langsmith
-from phospho_cli.importing.formats.values import Format
+from phospho_store.log_files.formats import chats, flattened, langfuse, langsmith
+from phospho_store.log_files.formats.values import Format
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {

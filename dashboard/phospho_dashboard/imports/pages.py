@@ -1,0 +1,236 @@
+"""The pages of imports: choose a file, then map its columns, see what would be rejected, and import it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+
+from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.imports.columns import LABELS, columns_of, date_formats, mapping_of, suggestion
+from phospho_dashboard.imports.links import tasks_of_import
+from phospho_dashboard.imports.reading import peeked
+from phospho_dashboard.imports.run import EventIntake, Run, Runner
+from phospho_dashboard.imports.staged import MAX_FILE_BYTES, Staged, StagedFiles
+from phospho_dashboard.layout.pages import ProjectPage
+from phospho_dashboard.services import Endpoints, Services
+from phospho_dashboard.web.forms import Form
+from phospho_dashboard.web.routes import form_route, page_route, twin_route
+from phospho_dashboard.web.uploads import Upload
+from phospho_dashboard.web.urls import item_path, with_query
+from phospho_store.log_files.formats import FORMATS
+from phospho_store.log_files.log_file import OWN_FORMAT
+from phospho_store.log_files.reader import ReadRequest
+from phospho_web.problems import Problem, no_publisher
+from phospho_web.responses import json_response
+
+_PATH = "/import"
+_ITEM = f"{_PATH}/{{import_id}}"
+_SHOWN_REASONS = 20
+_MAX_DATE_FORMAT_CHARACTERS = 60
+_FORMAT_LABELS = {OWN_FORMAT: "A table: map its columns"} | {
+    name: f"{export_format.label} (export)" for name, export_format in FORMATS.items()
+}
+
+
+class ImportPages(Endpoints):
+    """The pages, their twins and their forms. `intake` is None where this process can't log."""
+
+    def __init__(self, services: Services, intake: EventIntake | None) -> None:
+        super().__init__(services)
+        self._files = StagedFiles(services.clock)
+        self._runner = None if intake is None else Runner(intake)
+        self._start = ProjectPage(services, "tasks", "imports/start.html")
+        self._page = ProjectPage(services, "tasks", "imports/import.html")
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes of imports."""
+        return [
+            twin_route(_PATH, self.start_twin),
+            page_route(_PATH, self.start),
+            form_route(_PATH, self.upload),
+            twin_route(_ITEM, self.twin),
+            page_route(_ITEM, self.page),
+            form_route(_ITEM, self.act),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        visitor = await self._access.page_visitor(request)
+        return await self._render_start(request, visitor)
+
+    async def start_twin(self, request: Request) -> Response:
+        _, project_id = await self._access.page_visitor_and_project(request)
+        return json_response({"project_id": project_id, "imports": self._summaries(project_id)})
+
+    async def upload(self, request: Request) -> Response:
+        """Stage a file, and check it under the mapping that its columns suggest."""
+        visitor = await self._access.page_visitor(request, "editor")
+        self._running()
+        self._files.check_room()
+        try:
+            visitor, upload = await self._access.upload_visitor(request, MAX_FILE_BYTES)
+            project_id = await self._access.query_project(request, visitor)
+            staged = await self._staged(project_id, upload)
+        except Problem as problem:
+            if problem.status not in (413, 422):
+                raise
+            return await self._render_start(request, visitor, problem)
+        return _to_import(staged)
+
+    async def page(self, request: Request) -> Response:
+        visitor, staged = await self._of_request(request)
+        return await self._render(request, visitor, staged)
+
+    async def twin(self, request: Request) -> Response:
+        _, staged = await self._of_request(request)
+        return json_response(_content(staged))
+
+    async def act(self, request: Request) -> Response:
+        """Check or import the file under the mapping of the form, or stop or remove it."""
+        visitor, form = await self._access.form_visitor(request, "editor")
+        project_id = await self._access.query_project(request, visitor)
+        staged = self._files.get(project_id, request.path_params["import_id"])
+        action = form.text("action")
+        if action == "remove":
+            self._files.remove(staged)
+            return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
+        if action == "stop":
+            if staged.run is not None:
+                staged.run.stop()
+            return _to_import(staged)
+        try:
+            self._map(staged, form)
+        except Problem as problem:
+            return await self._render(request, visitor, staged, problem)
+        self._begin(staged, Run("import" if action == "import" else "check"))
+        return _to_import(staged)
+
+    async def _of_request(self, request: Request) -> tuple[Visitor, Staged]:
+        visitor, project_id = await self._access.page_visitor_and_project(request)
+        return visitor, self._files.get(project_id, request.path_params["import_id"])
+
+    async def _staged(self, project_id: str, upload: Upload) -> Staged:
+        with upload.content:
+            staged = await self._files.add(project_id, upload.name, upload.content)
+        try:
+            # A task without a time gets that of its file, and its id; the same file must give the same ones.
+            with suppress(ValueError, OverflowError, OSError):
+                modified_s = int(upload.form.text("modified_ms")) / 1000
+                await asyncio.to_thread(os.utime, staged.path, (modified_s, modified_s))
+            await self._look_into(staged)
+        except BaseException:
+            self._files.remove(staged)
+            raise
+        return staged
+
+    async def _look_into(self, staged: Staged) -> None:
+        """Read the columns of a file, and check it under the mapping that they suggest."""
+        content = await peeked(ReadRequest(str(staged.path), is_peek=True))
+        staged.examples, staged.recognised = content["columns"], content["format_name"]
+        staged.format_name = staged.recognised or OWN_FORMAT
+        staged.mapping = {} if staged.recognised else suggestion(staged.examples)
+        if staged.recognised or "input" in {**staged.examples, **staged.mapping}:
+            self._begin(staged, Run("check"))
+
+    def _map(self, staged: Staged, form: Form) -> None:
+        """Take the mapping of a form. Raises Problem: 409 or 422."""
+        if staged.is_running:
+            raise Problem(409, "import_running", "the file is being read", "wait for its end, or stop it")
+        format_name = form.text("format") or OWN_FORMAT
+        if format_name not in _FORMAT_LABELS:
+            raise Problem(422, "invalid_format", "there is no such format")
+        staged.format_name, staged.date_format = format_name, form.text("date_format", _MAX_DATE_FORMAT_CHARACTERS)
+        if format_name == OWN_FORMAT:
+            staged.mapping = mapping_of(form, list(staged.examples))
+
+    def _begin(self, staged: Staged, run: Run) -> None:
+        request = ReadRequest(
+            str(staged.path),
+            mapping=staged.mapping if staged.format_name == OWN_FORMAT else {},
+            format_name=staged.format_name,
+            date_format=staged.date_format or None,
+        )
+        staged.run = run
+        self._running().start(run, request, staged.project_id, staged.import_id)
+
+    def _running(self) -> Runner:
+        if self._runner is None:
+            raise no_publisher()
+        return self._runner
+
+    async def _render_start(self, request: Request, visitor: Visitor, problem: Problem | None = None) -> Response:
+        project_id = await self._access.query_project(request, visitor)
+        content = {
+            "project_id": project_id,
+            "max_file_mb": MAX_FILE_BYTES // 1_000_000,
+            "imports": self._summaries(project_id),
+        }
+        return await self._start.render(request, visitor, content, problem=problem)
+
+    async def _render(
+        self, request: Request, visitor: Visitor, staged: Staged, problem: Problem | None = None
+    ) -> Response:
+        columns = columns_of(staged.examples, staged.mapping)
+        content = _content(staged) | {
+            "columns": columns,
+            "labels": LABELS,
+            "formats": _FORMAT_LABELS,
+            "recognised": staged.recognised,
+            "date_format_labels": _date_format_labels(staged, date_formats(columns)),
+        }
+        return await self._page.render(request, visitor, content, problem=problem)
+
+    def _summaries(self, project_id: str) -> list[dict[str, Any]]:
+        return [_content(staged) for staged in self._files.of_project(project_id)]
+
+
+def _date_format_labels(staged: Staged, formats: Mapping[str, str]) -> dict[str, str]:
+    """Return the formats that may be chosen for the times, each with its label."""
+    labels = {each: f"{each} ({label})" for each, label in formats.items()}
+    chosen_format = {staged.date_format: staged.date_format} if staged.date_format else {}
+    return {"": "Standard (ISO 8601 or Unix seconds)"} | chosen_format | labels
+
+
+def _content(staged: Staged) -> dict[str, Any]:
+    """Return an import as its twin has it."""
+    run = staged.run
+    return {
+        "project_id": staged.project_id,
+        "import_id": staged.import_id,
+        "file": staged.name,
+        "size_bytes": staged.size_bytes,
+        "format": staged.format_name,
+        "mapping": staged.mapping,
+        "date_format": staged.date_format,
+        "run": None if run is None else _run_content(staged, run),
+        "tasks_path": tasks_of_import(staged.project_id, staged.import_id),
+    }
+
+
+def _run_content(staged: Staged, run: Run) -> dict[str, Any]:
+    counts = run.counts
+    reasons = sorted(counts.reasons.items(), key=lambda item: -item[1][1])[:_SHOWN_REASONS]
+    is_over = run.state == "done"
+    return {
+        "kind": run.kind,
+        "state": run.state,
+        "percent": 100 if is_over else min(99, 100 * run.position_bytes // max(staged.size_bytes, 1)),
+        "accepted": counts.accepted,
+        "rejected": counts.rejected,
+        "skipped": counts.skipped,
+        "first_at": counts.first_at,
+        "last_at": counts.last_at,
+        "without_time": run.without_time,
+        "reasons": [{"reason": reason, "line": line, "count": count} for reason, (line, count) in reasons],
+        "problem": run.reason,
+    }
+
+
+def _to_import(staged: Staged) -> Response:
+    return RedirectResponse(with_query(item_path(_PATH, staged.import_id), {"project": staged.project_id}), 303)
