@@ -42,6 +42,7 @@ from phospho_dashboard.health.freshness import dead_letter_count, freshness
 from phospho_dashboard.health.pages import HealthPages
 from phospho_dashboard.health.processes import MetricsReader
 from phospho_dashboard.imports.pages import ImportPages
+from phospho_dashboard.imports.pull import Fetch
 from phospho_dashboard.imports.run import EventIntake
 from phospho_dashboard.judgements.llm_usage import JudgementPages, JudgementsApi
 from phospho_dashboard.layout.view_endpoints import ViewEndpoints
@@ -78,8 +79,9 @@ class Integrations:
     """
     Functions of other packages, handed in by the process: this package imports neither gateway nor workers.
 
-    `intake` is None where nothing can be logged, `read_feedback` where flags can't be set, `own_metrics` where the
-    process shows no metrics of its own, `sample` where it has no sample data.
+    `intake` is None where nothing can be logged, `fetch` where nothing can be pulled from other systems,
+    `read_feedback` where flags can't be set, `own_metrics` where the process shows no metrics of its own, `sample`
+    where it has no sample data.
     `secret_key` signs reports of what was forgotten; without it nothing is forgotten.
     `back_up` is None where the store is not in this process.
     """
@@ -88,6 +90,7 @@ class Integrations:
     meaning: MeaningReader
     webhooks: WebhookSending
     intake: EventIntake | None = None
+    fetch: Fetch | None = None
     read_feedback: FeedbackReader | None = None
     own_metrics: MetricsReader | None = None
     sample: SampleSource | None = None
@@ -190,7 +193,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *KeyPages(services).routes(),
         *ProjectPages(services).routes(),
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
-        *ImportPages(services, integrations.intake).routes(),
+        *ImportPages(services, integrations.intake, integrations.fetch).routes(),
         *SqlPages(services).routes(),
         *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),

@@ -183,7 +183,8 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
     facts = SessionFacts(store)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
     mailer = Mailer(settings.smtp)
-    channels = Channels(Outbound(settings.allowed_networks), settings.secret_key, mailer)
+    outbound = Outbound(settings.allowed_networks)
+    channels = Channels(outbound, settings.secret_key, mailer)
     detection = Detection(
         check=check_definition,
         warning=definition_warning,
@@ -201,4 +202,11 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         can_mail=mailer.is_configured,
     )
     meaning = MeaningReader(code=lambda text: codes([text])[0], similarities=similarities)
-    return Integrations(detection, meaning, webhooks, sample=sample_source(clock), secret_key=settings.secret_key)
+    return Integrations(
+        detection,
+        meaning,
+        webhooks,
+        fetch=outbound.fetch,
+        sample=sample_source(clock),
+        secret_key=settings.secret_key,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,8 +16,10 @@ from starlette.routing import BaseRoute
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.imports.columns import LABELS, columns_of, date_formats, mapping_of, suggestion
 from phospho_dashboard.imports.links import tasks_of_import
+from phospho_dashboard.imports.pull import Fetch, Pull
 from phospho_dashboard.imports.reading import peeked
 from phospho_dashboard.imports.run import EventIntake, Run, Runner
+from phospho_dashboard.imports.sources import SOURCES, PullRequest, checked_request
 from phospho_dashboard.imports.staged import MAX_FILE_BYTES, Staged, StagedFiles
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
@@ -24,10 +27,12 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.uploads import Upload
 from phospho_dashboard.web.urls import item_path, with_query
+from phospho_schemas.times import utc_text
 from phospho_store.log_files.formats import FORMATS
 from phospho_store.log_files.log_file import OWN_FORMAT
 from phospho_store.log_files.reader import ReadRequest
 from phospho_web.problems import Problem, no_publisher
+from phospho_web.requests import time_value
 from phospho_web.responses import json_response
 
 _PATH = "/import"
@@ -40,10 +45,16 @@ _FORMAT_LABELS = {OWN_FORMAT: "A table: map its columns"} | {
 
 
 class ImportPages(Endpoints):
-    """The pages, their twins and their forms. `intake` is None where this process can't log."""
+    """
+    The pages, their twins and their forms.
 
-    def __init__(self, services: Services, intake: EventIntake | None) -> None:
+    `intake` is None where this process can't log, `fetch` where it can't pull from other systems.
+    """
+
+    def __init__(self, services: Services, intake: EventIntake | None, fetch: Fetch | None) -> None:
         super().__init__(services)
+        self._fetch = fetch
+        self._pulls: set[asyncio.Task[None]] = set()
         self._files = StagedFiles(services.clock)
         self._runner = None if intake is None else Runner(intake)
         self._start = ProjectPage(services, "tasks", "imports/start.html")
@@ -55,6 +66,7 @@ class ImportPages(Endpoints):
             twin_route(_PATH, self.start_twin),
             page_route(_PATH, self.start),
             form_route(_PATH, self.upload),
+            form_route(f"{_PATH}/pull", self.pull),
             twin_route(_ITEM, self.twin),
             page_route(_ITEM, self.page),
             form_route(_ITEM, self.act),
@@ -83,6 +95,19 @@ class ImportPages(Endpoints):
             return await self._render_start(request, visitor, problem)
         return _to_import(staged)
 
+    async def pull(self, request: Request) -> Response:
+        """Begin to pull from another system; what comes in is imported like a file."""
+        visitor, form = await self._access.form_visitor(request, "editor")
+        project_id = await self._access.query_project(request, visitor)
+        try:
+            asked = _pull_request(form)
+            staged = await self._files.add(project_id, f"{asked.source}.jsonl", io.BytesIO())
+        except Problem as problem:
+            return await self._render_start(request, visitor, problem)
+        staged.pull = Pull(asked, staged.path, MAX_FILE_BYTES)
+        self._begin_pull(staged)
+        return _to_import(staged)
+
     async def page(self, request: Request) -> Response:
         visitor, staged = await self._of_request(request)
         return await self._render(request, visitor, staged)
@@ -101,8 +126,14 @@ class ImportPages(Endpoints):
             self._files.remove(staged)
             return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
         if action == "stop":
-            if staged.run is not None:
-                staged.run.stop()
+            staged.stop()
+            return _to_import(staged)
+        if action == "continue":
+            self._begin_pull(staged)
+            return _to_import(staged)
+        if action == "preview" and staged.pull is not None and not staged.is_running:
+            await self._look_into(staged)
+            staged.pull.state = "done"
             return _to_import(staged)
         try:
             self._map(staged, form)
@@ -138,6 +169,26 @@ class ImportPages(Endpoints):
         if staged.recognised or "input" in {**staged.examples, **staged.mapping}:
             self._begin(staged, Run("check"))
 
+    def _begin_pull(self, staged: Staged) -> None:
+        """Pull in the background, from where an earlier attempt ended. Raises Problem 404 or 409."""
+        if self._fetch is None or staged.pull is None:
+            raise Problem(404, "no_pull", "nothing can be pulled here")
+        if staged.is_running:
+            raise Problem(409, "import_running", "the file is being read", "wait for its end, or stop it")
+        staged.pull.begin()
+        task = asyncio.create_task(self._pulled(staged, staged.pull, self._fetch))
+        self._pulls.add(task)
+        task.add_done_callback(self._pulls.discard)
+
+    async def _pulled(self, staged: Staged, pull: Pull, fetch: Fetch) -> None:
+        await pull.run(fetch)
+        if pull.state != "done":
+            return
+        try:
+            await self._look_into(staged)
+        except Problem:
+            pull.state, pull.reason = "failed", "There is nothing in that time."
+
     def _map(self, staged: Staged, form: Form) -> None:
         """Take the mapping of a form. Raises Problem: 409 or 422."""
         if staged.is_running:
@@ -170,6 +221,7 @@ class ImportPages(Endpoints):
             "project_id": project_id,
             "max_file_mb": MAX_FILE_BYTES // 1_000_000,
             "imports": self._summaries(project_id),
+            "sources": SOURCES if self._fetch is not None else {},
         }
         return await self._start.render(request, visitor, content, problem=problem)
 
@@ -209,8 +261,32 @@ def _content(staged: Staged) -> dict[str, Any]:
         "mapping": staged.mapping,
         "date_format": staged.date_format,
         "run": None if run is None else _run_content(staged, run),
+        "pull": None if staged.pull is None else _pull_content(staged.pull),
         "tasks_path": tasks_of_import(staged.project_id, staged.import_id),
     }
+
+
+def _pull_content(pull: Pull) -> dict[str, Any]:
+    return {
+        "source": SOURCES[pull.request.source].label,
+        "state": pull.state,
+        "records": pull.records,
+        "problem": pull.reason,
+    }
+
+
+def _pull_request(form: Form) -> PullRequest:
+    """Return the pull that a form describes. Raises Problem 422."""
+    times = {name: form.text(name) for name in ("since", "until")}
+    return checked_request(
+        PullRequest(
+            source=form.text("source"),
+            base_url=form.text("base_url"),
+            keys=tuple(form.texts("key")),
+            project=form.text("remote_project"),
+            **{name: utc_text(time_value(text, name)) if text else "" for name, text in times.items()},
+        )
+    )
 
 
 def _run_content(staged: Staged, run: Run) -> dict[str, Any]:

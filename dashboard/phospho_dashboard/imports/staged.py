@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO
 
+from phospho_dashboard.imports.pull import Pull
 from phospho_dashboard.imports.run import Run
 from phospho_schemas.ids import HybridClock, derived_uuid, revision_ms
 from phospho_web.problems import Problem
@@ -38,6 +39,7 @@ class Staged:
     mapping: dict[str, str] = field(default_factory=dict)
     date_format: str = ""
     run: Run | None = None
+    pull: Pull | None = None
     used_at_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -46,7 +48,13 @@ class Staged:
 
     @property
     def is_running(self) -> bool:
-        return self.run is not None and self.run.state == "running"
+        return any(part is not None and part.state == "running" for part in (self.run, self.pull))
+
+    def stop(self) -> None:
+        """Stop what runs over the file."""
+        for part in (self.run, self.pull):
+            if part is not None:
+                part.stop()
 
 
 class StagedFiles:
@@ -105,8 +113,7 @@ class StagedFiles:
 
     def remove(self, staged: Staged) -> None:
         """Stop what runs over a file, and remove it."""
-        if staged.run is not None:
-            staged.run.stop()
+        staged.stop()
         self._files.pop(staged.import_id, None)
         staged.path.unlink(missing_ok=True)
 

@@ -83,6 +83,7 @@ PAGE_NEEDS = {
     "/definitions/backfill/cancel": "editor",
     "/sample-data": "editor",
     "/import": "editor",
+    "/import/pull": "editor",
     "/import/{import_id}": "editor",
     "/alerts": "editor",
     "/alerts/preview": "editor",

@@ -2,80 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import json
-import re
 import zipfile
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import openpyxl
-import orjson
 import pytest
-from httpx import ASGITransport, AsyncClient, Response
 
-from phospho_dashboard.app import create_app
-from phospho_dashboard.settings import DashboardSettings
-from phospho_gateway.intake.imports import ImportIntake
-from phospho_gateway.intake.intake import Intake
-from phospho_gateway.settings import GatewaySettings
-from phospho_schemas.ids import HybridClock
+from dashboard.imports.conftest import Browser
 
 CSV = """question,answer,conversation,when,plan
 Where is my order?,On its way,c1,2026-03-01T10:00:00Z,pro
 I want a refund,,c1,2026-03-01T10:05:00Z,free
 Hello,Hi,c2,yesterday,free
 """
-
-
-class Browser:
-    """A browser of the open pages, with one project."""
-
-    def __init__(self, client: AsyncClient, project: str) -> None:
-        self.client = client
-        self.query = {"project": project}
-        self.token = ""
-
-    async def upload(self, name: str, content: bytes, **fields: str) -> Response:
-        page = await self.client.get("/import", params=self.query)
-        token = re.search(r'name="form_token" value="([0-9a-f]{64})"', page.text)
-        assert token, page.text
-        self.token = token[1]
-        files = {"file": (name, content)}
-        return await self.client.post(
-            "/import", params=self.query, data={"form_token": self.token, **fields}, files=files
-        )
-
-    async def ended(self, path: str) -> dict[str, Any]:
-        """Return the run over a file at its end."""
-        for _ in range(600):
-            run = (await self.client.get(path.replace("?", ".json?"))).json()["run"]
-            if run is None or run["state"] != "running":
-                return dict(run or {})
-            await asyncio.sleep(0.05)
-        raise AssertionError("the run did not end")
-
-    async def act(self, path: str, action: str, columns: list[str], **fields: str) -> Response:
-        form = {"form_token": self.token, "action": action, "column": columns, **fields}
-        return await self.client.post(path, data=form)
-
-
-@pytest.fixture
-async def browser(world: Any, project: str) -> AsyncIterator[Browser]:
-    world.publisher.messages.clear()
-    intake = ImportIntake(Intake(GatewaySettings(), world.publisher, HybridClock()))
-    services = world.services(DashboardSettings(pages_open=True), world.publisher)
-    app = create_app(services, replace(world.integrations, intake=intake))
-    headers = {"Sec-Fetch-Site": "same-origin"}
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://127.0.0.1:8420", headers=headers) as client:
-        yield Browser(client, project)
-
-
-def logged(world: Any) -> list[dict[str, Any]]:
-    return [orjson.loads(message.value) for message in world.publisher.messages]
 
 
 async def test_upload_suggests_a_mapping_and_checks_each_row(world: Any, browser: Browser) -> None:
@@ -90,7 +32,7 @@ async def test_upload_suggests_a_mapping_and_checks_each_row(world: Any, browser
     assert "created_at 'yesterday' is neither Unix seconds nor ISO 8601" in run["reasons"][0]["reason"]
     assert "Import 2 tasks</button>" in page
     assert "Where is my order?" in page
-    assert logged(world) == [], "a check stores nothing"
+    assert browser.logged == [], "a check stores nothing"
 
 
 async def test_import_logs_the_mapped_rows_under_its_id(world: Any, browser: Browser) -> None:
@@ -100,7 +42,7 @@ async def test_import_logs_the_mapped_rows_under_its_id(world: Any, browser: Bro
     await browser.act(path, "import", ["input", "output", "session_id", "created_at", ""])
     run = await browser.ended(path)
 
-    first, second = logged(world)
+    first, second = browser.logged
     content = (await browser.client.get(path.replace("?", ".json?"))).json()
     assert (run["kind"], run["accepted"], run["rejected"]) == ("import", 2, 1)
     assert (run["first_at"], run["last_at"]) == ("2026-03-01T10:00:00.000Z", "2026-03-01T10:05:00.000Z")
@@ -119,7 +61,7 @@ async def test_second_import_of_a_file_logs_the_same_tasks(world: Any, browser: 
         await browser.ended(path)
         await browser.act(path, "import", ["input"])
         await browser.ended(path)
-        ids.append([(log["task_id"], log["client_created_at"]) for log in logged(world)])
+        ids.append([(log["task_id"], log["client_created_at"]) for log in browser.logged])
 
     assert ids[0] == ids[1] != []
     assert ids[0][0][1] == 1_700_000_000.0
@@ -131,7 +73,7 @@ async def test_column_may_be_metadata_in_spite_of_its_name(world: Any, browser: 
     await browser.act(path, "import", ["input", ""])
     await browser.ended(path)
 
-    [log] = logged(world)
+    [log] = browser.logged
     assert "user_id" not in log
     assert log["metadata"]["original_user_id"] == "u1"
 
@@ -166,7 +108,7 @@ async def test_export_of_langfuse_needs_no_mapping(world: Any, browser: Browser)
     await browser.ended(path)
 
     assert run["accepted"] == 1
-    assert [log["task_id"] for log in logged(world)] == ["t1"]
+    assert [log["task_id"] for log in browser.logged] == ["t1"]
 
 
 def workbook() -> bytes:

@@ -39,8 +39,17 @@ class Answer:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Document:
+    """An answer with its body; `status` is 0, and `detail` the reason, where there was none, or a too long one."""
+
+    status: int
+    body: bytes = b""
+    detail: str = ""
+
+
 class Outbound:
-    """POST requests. Thread-safe; each is bounded by TIMEOUT_S, and only the status of the answer is read."""
+    """Requests to customers' addresses. Thread-safe; each is bounded in time, and so is what is read of its answer."""
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
@@ -49,19 +58,43 @@ class Outbound:
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post a body and return the answer; nothing is raised for what a receiver or a network may do."""
+        document = self._exchange("POST", url, headers, body, timeout_s=TIMEOUT_S, max_bytes=0)
+        return Answer(document.status, document.detail)
+
+    def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, max_bytes: int
+    ) -> Document:
+        """Send a request and return the answer with its body; nothing is raised for what a server or a network does."""
+        return self._exchange(method, url, headers, body, timeout_s=timeout_s, max_bytes=max_bytes)
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, max_bytes: int
+    ) -> Document:
         if reason := url_refusal(url):
-            return Answer(0, f"the URL is refused: {reason}")
-        backend = _GuardedBackend(self._allowed, self._lookups, time.monotonic() + TIMEOUT_S)
+            return Document(0, detail=f"the URL is refused: {reason}")
+        backend = _GuardedBackend(self._allowed, self._lookups, time.monotonic() + timeout_s)
         try:
             with (
                 httpcore.ConnectionPool(self._tls, max_connections=1, network_backend=backend) as pool,
-                pool.stream("POST", url, headers=_with_length(headers, body), content=body) as response,
+                pool.stream(method, url, headers=_with_length(headers, body), content=body) as response,
             ):
-                return Answer(response.status)
+                return _document(response, max_bytes)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            return Answer(0, f"{type(error).__name__}: {error}"[:300])
+            return Document(0, detail=f"{type(error).__name__}: {error}"[:300])
         except UnicodeError:
-            return Answer(0, "the host is no name that can be looked up")
+            return Document(0, detail="the host is no name that can be looked up")
+
+
+def _document(response: httpcore.Response, max_bytes: int) -> Document:
+    """Return an answer with its body, of which nothing is read for a bound of 0."""
+    chunks: list[bytes] = []
+    size_bytes = 0
+    for chunk in response.iter_stream() if max_bytes else ():
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            return Document(0, detail=f"the answer is larger than {max_bytes / 1e6:,.0f} MB")
+        chunks.append(chunk)
+    return Document(response.status, b"".join(chunks))
 
 
 def _with_length(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
@@ -110,7 +143,7 @@ class _GuardedBackend(httpcore.SyncBackend):
             entries = lookup.result(_left_s(self._deadline_s, httpcore.ConnectTimeout))
         except TimeoutError as error:
             lookup.cancel()
-            raise httpcore.ConnectTimeout(f"{host} was not looked up in {TIMEOUT_S:.0f} s") from error
+            raise httpcore.ConnectTimeout(f"{host} was not looked up in time") from error
         except OSError as error:
             raise _refusal(host) from error
         texts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)
@@ -154,5 +187,5 @@ class _TimedStream(httpcore.NetworkStream):
 def _left_s(deadline_s: float, timeout: type[httpcore.TimeoutException]) -> float:
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
-        raise timeout(f"it took longer than {TIMEOUT_S:.0f} s")
+        raise timeout("it took too long")
     return left_s

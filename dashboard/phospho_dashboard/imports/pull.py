@@ -1,0 +1,130 @@
+"""A pull: pages of another system's API, appended to a staged file, which is then imported like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from phospho_dashboard.imports.sources import SOURCES, Answered, Call, PullRequest
+
+_TIMEOUT_S = 60.0
+_MAX_PAGE_BYTES = 50_000_000
+_RETRIES_S = (1.0, 5.0, 15.0)
+
+
+class Fetched(Protocol):
+    """An answer with its body; `status` is 0, and `detail` the reason, where there was none."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+class Fetch(Protocol):
+    """A request to an address that a person chose, which goes to public addresses only. Blocking."""
+
+    def __call__(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, max_bytes: int
+    ) -> Fetched: ...
+
+
+@dataclass
+class Pull:
+    """The state of a pull. One that stopped or failed goes on at `cursor`. Its keys are in memory only."""
+
+    request: PullRequest
+    path: Path
+    max_bytes: int
+    state: Literal["running", "done", "stopped", "failed"] = "stopped"
+    records: int = 0
+    cursor: str = ""
+    reason: str = ""
+
+    def begin(self) -> None:
+        """Mark it as running, before `run`."""
+        self.state, self.reason = "running", ""
+
+    async def run(self, fetch: Fetch) -> None:
+        """Append page after page to the file, until the last one, a stop or a failure."""
+        while self.state == "running":
+            if self.path.stat().st_size > self.max_bytes:
+                limit = f"{self.max_bytes / 1e6:,.0f} MB"
+                self.state, self.reason = (
+                    "failed",
+                    f"More than {limit} were pulled. Import them, then pull a later time.",
+                )
+                return
+            try:
+                answered = await self._page(fetch)
+            except _PullFailed as failure:
+                self.state, self.reason = "failed", str(failure)
+                return
+            await asyncio.to_thread(self._append, answered.records)
+            self.records, self.cursor = self.records + len(answered.records), answered.cursor
+            if not self.cursor and self.state == "running":
+                self.state = "done"
+
+    def stop(self) -> None:
+        """Stop after the page that is being read."""
+        if self.state == "running":
+            self.state = "stopped"
+
+    async def _page(self, fetch: Fetch) -> Answered:
+        source = SOURCES[self.request.source]
+        call = source.call(self.request, self.cursor)
+        for pause_s in (*_RETRIES_S, None):
+            answer = await asyncio.to_thread(self._fetched, fetch, call)
+            if answer.status == 200:
+                return self._read(answer.body)
+            if pause_s is None or (answer.status and answer.status != 429 and answer.status < 500):
+                raise _PullFailed(_reason(source.label, answer))
+            await asyncio.sleep(pause_s)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _fetched(self, fetch: Fetch, call: Call) -> Fetched:
+        headers = {"Host": _host(self.request.base_url), "Accept": "application/json"}
+        headers |= SOURCES[self.request.source].headers(self.request)
+        headers |= {"Content-Type": "application/json"} if call.body else {}
+        url = self.request.base_url + call.path
+        return fetch(call.method, url, headers, call.body, timeout_s=_TIMEOUT_S, max_bytes=_MAX_PAGE_BYTES)
+
+    def _read(self, body: bytes) -> Answered:
+        source = SOURCES[self.request.source]
+        try:
+            answered = source.read(orjson.loads(body), self.cursor)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise _PullFailed(f"The answer is not one of {source.label}'s API. Check the address.") from None
+        if answered.cursor and answered.cursor == self.cursor:
+            raise _PullFailed(f"{source.label} names the same page as the next one.")
+        return answered
+
+    def _append(self, records: list[dict[str, Any]]) -> None:
+        with self.path.open("ab") as file:
+            file.writelines(orjson.dumps(record) + b"\n" for record in records)
+
+
+class _PullFailed(Exception):
+    """A page can't be read; the message is the reason."""
+
+
+def _host(base_url: str) -> str:
+    return base_url.partition("://")[2].partition("/")[0]
+
+
+def _reason(label: str, answer: Fetched) -> str:
+    if answer.status in (401, 403):
+        return f"{label} refused the key (HTTP {answer.status}). Check it, and that it may read the project."
+    if not answer.status:
+        return f"{label} could not be reached: {answer.detail}"
+    text: Any = answer.body[:200].decode("utf-8", "replace")
+    return f"{label} answered HTTP {answer.status}: {text}"
