@@ -1,4 +1,4 @@
-"""The alerts of a project, for the API and the pages: list, preview, add, mute, test and remove them."""
+"""The alerts of a project, for the API and the pages: list, preview, add, edit, mute, test and remove them."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ class NewChannel:
     def url(self) -> str:
         """The address as a webhook has it."""
         return f"{_SCHEME}{self.to}" if self.format == "email" else self.to
+
+
+@dataclass(frozen=True)
+class AlertEdit:
+    """Changes of an alert: fields, new channels, and the ids of channels to remove."""
+
+    fields: Mapping[str, Any]
+    channels: tuple[NewChannel, ...] = ()
+    removed_channels: tuple[str, ...] = ()
 
 
 class Alerts:
@@ -117,20 +126,38 @@ class Alerts:
 
     def add(self, alert: Alert, channels: Sequence[NewChannel]) -> list[tuple[Webhook, str]]:
         """Store an alert with its channels, and return these with their secrets, which are shown only now."""
-        if self._sending.repository is None:
-            raise secret_key_is_missing()
-        if len(channels) > MAX_CHANNELS:
-            raise Problem(422, "too_many_channels", f"an alert has {MAX_CHANNELS} channels at most")
-        for channel in channels:
-            self._check_channel(channel)
+        self._check_channels(channels)
         if len(self._repository.alerts(alert.project_id)) >= MAX_ALERTS:
             raise Problem(409, "too_many_alerts", f"a project has {MAX_ALERTS} alerts at most", "remove one")
         # The channels come first: whoever evaluates the alert sends its first change too.
-        webhooks = [
-            self._webhooks.add_channel(alert, channel.format, channel.url, alert.created_by) for channel in channels
-        ]
+        added = self._with_channels(alert, channels, alert.created_by)
         self._repository.save(alert)
-        return [(webhook, self._sending.secret_of(webhook)) for webhook in webhooks]
+        return added
+
+    def edit(self, alert: Alert, edit: AlertEdit, author: str) -> list[tuple[Webhook, str]]:
+        """
+        Store the changes of an alert, and return its new channels with their secrets.
+
+        It stays the same alert: its history and its state go on, and the next evaluation compares with the new
+        threshold.
+        """
+        try:
+            edited = Alert.model_validate({**alert.model_dump(), **edit.fields})
+        except ValidationError as error:
+            raise Problem(422, "invalid_alert", _fault(error)) from None
+        if reason := alert_refusal(edited):
+            raise Problem(422, "invalid_alert", reason)
+        own = self._webhooks.channels(alert.project_id).get(alert.alert_id, [])
+        kept = [webhook for webhook in own if webhook.webhook_id not in edit.removed_channels]
+        if len(own) - len(kept) != len(set(edit.removed_channels)):
+            raise Problem(404, "unknown_channel", "the alert has no such channel")
+        if edit.channels:
+            self._check_channels(edit.channels, len(kept))
+        added = self._with_channels(edited, edit.channels, author)
+        self._repository.save(edited)
+        for webhook_id in edit.removed_channels:
+            self._webhooks.remove(alert.project_id, webhook_id)
+        return added
 
     def remove(self, project_id: str, alert_id: str) -> None:
         """Remove an alert with its channels, whose pending deliveries are dropped."""
@@ -160,6 +187,10 @@ class Alerts:
         """Return the names of the events and the titles of the themes that an alert may watch."""
         events = [definition.name for definition in self._registry.definitions(project_id)]
         return {"events": events, "themes": self._themes.titles(project_id)}
+
+    def _with_channels(self, alert: Alert, channels: Sequence[NewChannel], author: str) -> list[tuple[Webhook, str]]:
+        webhooks = [self._webhooks.add_channel(alert, channel.format, channel.url, author) for channel in channels]
+        return [(webhook, self._sending.secret_of(webhook)) for webhook in webhooks]
 
     def _row(self, alert: Alert, titles: Mapping[str, str]) -> Row:
         row = alert.model_dump(mode="json", include=_PUBLIC)
@@ -202,6 +233,15 @@ class Alerts:
             raise Problem(404, "unknown_theme", f"there is no theme {alert.subject!r} in this project")
         if alert.metric in ("events", "event_rate") and alert.subject not in subjects["events"]:
             raise unknown_event(alert.subject)
+
+    def _check_channels(self, channels: Sequence[NewChannel], beside: int = 0) -> None:
+        """Raise Problem (422, 503) for channels that can't be added to an alert which has others `beside` them."""
+        if self._sending.repository is None:
+            raise secret_key_is_missing()
+        if len(channels) + beside > MAX_CHANNELS:
+            raise Problem(422, "too_many_channels", f"an alert has {MAX_CHANNELS} channels at most")
+        for channel in channels:
+            self._check_channel(channel)
 
     def _check_channel(self, channel: NewChannel) -> None:
         if channel.format == "email":

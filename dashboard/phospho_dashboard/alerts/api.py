@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, MAX_MUTE_MINUTES, Alerts
 from phospho_dashboard.alerts.preview import AlertPreview
-from phospho_dashboard.alerts.requests import NewAlert, of_body
+from phospho_dashboard.alerts.requests import EDITABLE, NewAlert, edit_of_body, of_body
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending
 from phospho_schemas.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
@@ -37,6 +37,11 @@ _ALERT = object_schema(
     min_cases={"type": "integer", "minimum": 0},
     resolve_after={"type": "integer", "minimum": 1, "maximum": MAX_RESOLVE_AFTER},
     channels={"type": "array", "items": _CHANNEL, "maxItems": MAX_CHANNELS},
+)
+_EDIT = object_schema(
+    [],
+    **{name: _ALERT["properties"][name] for name in (*EDITABLE, "channels")},
+    removed_channels={"type": "array", "items": TEXT, "maxItems": MAX_CHANNELS},
 )
 _ONE = object_schema(["alert"], alert=ANY_OBJECT)
 
@@ -89,6 +94,23 @@ class AlertsApi(ApiEndpoints):
         new = of_body(await self._body(request))
         alert = await self._threads.run(self._alerts.checked, project_id, new.fields, visitor.author)
         return json_response(await self._slow_threads.run(self._preview.read, alert))
+
+    @api_endpoint(
+        "patch",
+        "/alerts/{alert_id}",
+        "Change an alert",
+        object_schema(["alert", "channels"], alert=ANY_OBJECT, channels=ROWS),
+        description="Its name, its threshold, its hysteresis and its channels. Its history stays. `channels` are new "
+        "ones, whose secrets are in the answer only.",
+        body=_EDIT,
+    )
+    async def edit(self, request: Request) -> Response:
+        visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
+        edit, alert_id = edit_of_body(await self._body(request)), request.path_params["alert_id"]
+        alert = await self._threads.run(self._alerts.alert, project_id, alert_id)
+        added = await self._threads.run(self._alerts.edit, alert, edit, visitor.author)
+        row = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
+        return json_response({"alert": row, "channels": [new_channel(*channel) for channel in added]})
 
     @api_endpoint("delete", "/alerts/{alert_id}", "Remove an alert and its channels", None, status=204)
     async def remove(self, request: Request) -> Response:

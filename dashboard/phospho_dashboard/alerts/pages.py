@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from phospho_dashboard.alerts.alerts import Alerts
 from phospho_dashboard.alerts.api import new_channel, outcome
 from phospho_dashboard.alerts.preview import AlertPreview
-from phospho_dashboard.alerts.requests import FORM_FILTERS, NewAlert, of_form
+from phospho_dashboard.alerts.requests import FORM_FILTERS, NewAlert, edit_of_form, of_form, shown_threshold
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
@@ -58,6 +58,7 @@ class AlertPages(Endpoints):
             page_route(_PATH, self.page),
             form_route(_PATH, self.add),
             form_route(f"{_PATH}/preview", self.preview),
+            form_route(f"{_PATH}/edit", self.edit),
             form_route(f"{_PATH}/remove", self.remove),
             form_route(f"{_PATH}/mute", self.mute),
             form_route(f"{_PATH}/test", self.test),
@@ -107,6 +108,19 @@ class AlertPages(Endpoints):
         visitor, project_id = await self._access.page_visitor_and_project(request)
         alert_id = request.path_params["alert_id"]
         return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+
+    async def edit(self, request: Request) -> Response:
+        """Change an alert; the secret of a new signed webhook is shown on the answer."""
+        visitor, project_id, form = await self._form(request)
+        alert = await self._threads.run(self._alerts.alert, project_id, form.text("alert_id"))
+        try:
+            added = await self._threads.run(self._alerts.edit, alert, edit_of_form(form, alert), visitor.author)
+        except Problem as problem:
+            return await self._render_one(request, visitor, alert.alert_id, problem=problem)
+        channels = [new_channel(*channel) for channel in added]
+        if any("secret" in channel for channel in channels):
+            return await self._render_one(request, visitor, alert.alert_id, new_channels=channels)
+        return _to_alert(project_id, alert.alert_id)
 
     async def remove(self, request: Request) -> Response:
         _, project_id, form = await self._form(request)
@@ -175,11 +189,14 @@ class AlertPages(Endpoints):
         *,
         new_channels: list[dict[str, Any]] | None = None,
         tests: list[dict[str, Any]] | None = None,
+        problem: Problem | None = None,
     ) -> Response:
         project_id = await self._access.query_project(request, visitor)
         row = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
-        content = {"project_id": project_id, "alert": row, "new_channels": new_channels, "tests": tests, "mutes": MUTES}
-        return await self._one.render(request, visitor, content)
+        alert = await self._threads.run(self._alerts.alert, project_id, alert_id)
+        content: dict[str, Any] = {"project_id": project_id, "alert": row, "new_channels": new_channels, "tests": tests}
+        content |= {"mutes": MUTES, "threshold": shown_threshold(alert), "can_mail": self._alerts.can_mail}
+        return await self._one.render(request, visitor, content, problem=problem)
 
 
 def _class_of(metric: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, NewChannel
+from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, AlertEdit, NewChannel
 from phospho_dashboard.web.forms import Form
-from phospho_schemas.alerts import COMPARISONS, MAX_NAME_CHARACTERS, THEME_FACTS
+from phospho_schemas.alerts import COMPARISONS, MAX_NAME_CHARACTERS, THEME_FACTS, Alert
 from phospho_schemas.webhooks import ChannelFormat
 from phospho_store.alerts.rules import ALERT_METRICS
 from phospho_web.problems import Problem
@@ -16,6 +16,8 @@ from phospho_web.problems import Problem
 _FIELDS = (
     "name", "metric", "subject", "filters", "condition", "threshold", "window_minutes", "min_cases", "resolve_after",
 )  # fmt: skip
+# What a change leaves comparable with the history before it.
+EDITABLE = ("name", "threshold", "min_cases", "resolve_after")
 _FORMATS = get_args(ChannelFormat)
 _SUBJECTS = {"event": "event", "theme": "theme"}
 # The filters that the form has; the API takes all.
@@ -38,11 +40,27 @@ def of_body(body: Mapping[str, Any]) -> NewAlert:
         raise Problem(
             422, "invalid_field", f"an alert has no {unknown[0]!r}", f"one of: {', '.join(_FIELDS)}, channels"
         )
+    fields = {name: body[name] for name in _FIELDS if name in body}
+    return NewAlert(fields, _channels(body))
+
+
+def edit_of_body(body: Mapping[str, Any]) -> AlertEdit:
+    """Return the changes that a body describes. Raises Problem 422."""
+    names = (*EDITABLE, "channels", "removed_channels")
+    if unknown := sorted(body.keys() - set(names)):
+        hint = f"one of: {', '.join(names)}; for another condition, add an alert"
+        raise Problem(422, "invalid_field", f"{unknown[0]!r} of an alert can't be changed", hint)
+    removed = body.get("removed_channels", [])
+    if not isinstance(removed, list) or not all(isinstance(channel_id, str) for channel_id in removed):
+        raise Problem(422, "invalid_field", "'removed_channels' must be a list of ids")
+    return AlertEdit({name: body[name] for name in EDITABLE if name in body}, _channels(body), tuple(removed))
+
+
+def _channels(body: Mapping[str, Any]) -> tuple[NewChannel, ...]:
     channels = body.get("channels", [])
     if not isinstance(channels, list):
         raise Problem(422, "invalid_field", "'channels' must be a list")
-    fields = {name: body[name] for name in _FIELDS if name in body}
-    return NewAlert(fields, tuple(_channel(channel) for channel in channels))
+    return tuple(_channel(channel) for channel in channels)
 
 
 def _channel(channel: Any) -> NewChannel:
@@ -75,8 +93,25 @@ def of_form(form: Form) -> NewAlert:
         "resolve_after": form.text("resolve_after") or 3,
     }
     fields["name"] = fields["name"] or _default_name(fields)
+    return NewAlert(fields, _channel_of_form(form))
+
+
+def edit_of_form(form: Form, alert: Alert) -> AlertEdit:
+    """Return the changes that the form of an alert describes. Raises Problem 422."""
+    fields: Json = {name: form.text(name, MAX_NAME_CHARACTERS) or getattr(alert, name) for name in EDITABLE}
+    has_threshold = alert.condition not in ("absent", "occurs")
+    fields["threshold"] = _threshold(form, alert.metric, alert.condition) if has_threshold else alert.threshold
+    return AlertEdit(fields, _channel_of_form(form), tuple(form.texts("removed_channel")))
+
+
+def shown_threshold(alert: Alert) -> str:
+    """Return a threshold as it is typed: that of a share in percent."""
+    return f"{alert.threshold * (100 if _is_percent(alert.metric, alert.condition) else 1):g}"
+
+
+def _channel_of_form(form: Form) -> tuple[NewChannel, ...]:
     to = form.text("to", MAX_ADDRESS_CHARACTERS)
-    return NewAlert(fields, (_channel({"format": form.text("format"), "to": to}),) if to else ())
+    return (_channel({"format": form.text("format"), "to": to}),) if to else ()
 
 
 def _threshold(form: Form, metric: str, condition: str) -> float:
@@ -84,8 +119,11 @@ def _threshold(form: Form, metric: str, condition: str) -> float:
         number = float(form.text("threshold").removesuffix("%").strip().replace(",", "."))
     except ValueError:
         raise Problem(422, "invalid_threshold", "the threshold must be a number", "such as 10 or 0.5") from None
-    is_percent = ALERT_METRICS[metric].unit == "percent" and condition not in COMPARISONS  # type: ignore[index]
-    return number / 100 if is_percent else number
+    return number / 100 if _is_percent(metric, condition) else number
+
+
+def _is_percent(metric: str, condition: str) -> bool:
+    return ALERT_METRICS[metric].unit == "percent" and condition not in COMPARISONS  # type: ignore[index]
 
 
 def _default_name(fields: Json) -> str:

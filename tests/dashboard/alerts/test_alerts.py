@@ -57,7 +57,7 @@ def post(pages: TestClient, project: str, path: str = PATH, **fields: str) -> An
     return pages.post(path, params={"project": project}, data={"form_token": token[1], **fields})
 
 
-def test_alert_is_added_listed_muted_and_removed(world: Any, pages: TestClient, api: TestClient, project: str) -> None:
+def test_alert_is_added_edited_muted_and_removed(world: Any, pages: TestClient, api: TestClient, project: str) -> None:
     assert "No alerts yet" in pages.get(PATH, params={"project": project}).text
     added = post(pages, project, **FORM, format="slack", to=URL, name=ATTACK)
     assert added.status_code == 303
@@ -82,6 +82,16 @@ def test_alert_is_added_listed_muted_and_removed(world: Any, pages: TestClient, 
     assert [change["change"] for change in twin["changes"]] == ["fired"]
 
     fields = {"alert_id": alert["alert_id"]}
+    changes = {"name": "Refunds", "threshold": "20", "min_cases": "5", "resolve_after": "2"}
+    channels = {"format": "teams", "to": URL, "removed_channel": alert["channels"][0]["channel_id"]}
+    assert 'value="10"' in page.text, "the threshold is shown as it was typed"
+    assert post(pages, project, f"{PATH}/edit", **fields, **changes, **channels).status_code == 303
+    edited = api.get(f"/api/v1/alerts/{alert['alert_id']}").json()["alert"]
+    assert (edited["name"], edited["threshold"], edited["min_cases"], edited["resolve_after"]) == ("Refunds", 0.2, 5, 2)
+    assert (edited["metric"], edited["window_minutes"]) == (alert["metric"], alert["window_minutes"])
+    assert [channel["format"] for channel in edited["channels"]] == ["teams"]
+    assert [change["change"] for change in edited["changes"]] == ["fired"], "history stays"
+
     assert post(pages, project, f"{PATH}/mute", **fields, minutes="60").status_code == 303
     assert api.get("/api/v1/alerts").json()["alerts"][0]["is_muted"]
     assert not api.post(f"/api/v1/alerts/{alert['alert_id']}/mute", json={"minutes": 0}).json()["alert"]["is_muted"]
@@ -169,3 +179,25 @@ def test_test_message_goes_to_each_channel_signed(world: Any, project: str, rece
     assert b"alert.test" in receiver.received[0].body
     assert "webhook-signature" in receiver.received[0].headers
     assert f"http://p/alerts/{added['alert']['alert_id']}".encode() in receiver.received[1].body
+
+
+def test_edit_by_the_api_refuses_what_it_cannot_change(api: TestClient) -> None:
+    alert = api.post("/api/v1/alerts", json=REFUND).json()["alert"]
+    path = f"/api/v1/alerts/{alert['alert_id']}"
+
+    answer = api.patch(path, json={"threshold": 0.5, "channels": [{"format": "webhook", "to": URL}]})
+
+    assert (answer.status_code, answer.json()["alert"]["threshold"]) == (200, 0.5)
+    assert answer.json()["channels"][0]["secret"].startswith("whsec_")
+    for body, status in (
+        ({"metric": "tasks"}, 422),
+        ({"resolve_after": 99}, 422),
+        ({"name": ""}, 422),
+        ({"removed_channels": ["other"]}, 404),
+        ({"removed_channels": "x"}, 422),
+        ({"channels": [{"format": "slack", "to": "http://127.0.0.1"}]}, 422),
+        ({"channels": [{"format": "slack", "to": URL}] * 20}, 422),
+    ):
+        assert api.patch(path, json=body).status_code == status, body
+    assert api.get(path).json()["alert"]["threshold"] == 0.5
+    assert api.patch("/api/v1/alerts/unknown", json={}).status_code == 404
