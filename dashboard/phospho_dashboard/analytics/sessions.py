@@ -11,6 +11,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Any
 
+from phospho_dashboard.analytics.loose_steps import LooseSteps
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.analytics.texts import SHORT_TEXTS, WHOLE_TEXTS, Texts
 from phospho_dashboard.layout.views import (
@@ -26,6 +27,7 @@ from phospho_dashboard.layout.views import (
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
+from phospho_dashboard.transcripts.steps import step_tree
 from phospho_dashboard.web.formats import with_times
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, session_facts
@@ -222,6 +224,7 @@ class SessionPages:
 
     def __init__(self, store: Store, addable_events: PageExtras) -> None:
         self._sessions = Sessions(store)
+        self._loose_steps = LooseSteps(store)
         self._addable_events = addable_events
 
     def views(self) -> list[View]:
@@ -247,7 +250,10 @@ class SessionPages:
         ]
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
-        return self._addable_events(request, content) | with_messages(request.query, content["session"]["task_list"])
+        tasks = content["session"]["task_list"]
+        metadata = self._loose_steps.of_session(request.project_id, [task["task_id"] for task in tasks])
+        trees = {task_id: step_tree(of_task) for task_id, of_task in metadata.items()}
+        return self._addable_events(request, content) | with_messages(request.query, tasks) | {"step_trees": trees}
 
     def read_list(self, request: ViewRequest) -> Content:
         paging = request.paging(SORTS)

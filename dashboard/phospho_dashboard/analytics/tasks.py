@@ -248,7 +248,7 @@ class Tasks:
             raise Problem(404, "unknown_task", f"there is no task {task_id!r} in this project")
         position = {"at": tasks[0]["created_at"], "task": task_id, "session": tasks[0]["session_id"]}
         [neighbours] = self._store.rows(_NEIGHBOURS, {"project": project_id, **position})
-        tasks[0]["metadata"] = self._loose_steps.joined(project_id, tasks[0])
+        tasks[0]["metadata"] = self._loose_steps.joined(project_id, tasks)[task_id]
         return {"task": tasks[0], **neighbours}
 
     def tasks(self, project_id: str, task_ids: list[str], texts: Texts) -> list[Row]:

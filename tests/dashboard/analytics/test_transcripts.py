@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import orjson
 import pytest
 from starlette.testclient import TestClient
 
@@ -102,3 +104,24 @@ def test_page_counts_the_tasks_that_its_period_hides(world: Any, pages: TestClie
     assert f'<a href="/tasks?project={project}&amp;period=all">Show all time</a>' in page
     assert "older task" not in pages.get("/tasks", params=query | {"user": "ada"}).text
     assert "1 newer task." in pages.get("/tasks", params=query | {"to": "2026-01-01T10:00:02Z", "from": ""}).text
+
+
+def test_session_shows_the_steps_of_each_task_folded(world: Any, pages: TestClient, project: str) -> None:
+    own = [
+        {"span_id": "a", "name": "plan", "kind": "agent"},
+        {"span_id": "b", "parent_span_id": "a", "name": "look up"},
+    ]
+    loose = {"span_id": "c", "parent_span_id": "a", "name": "charge", "error": "card declined"}
+    world.add_task(project, "t-1", metadata={"trace_id": "tr", "steps": own})
+    world.add_task(project, "t-2")
+    row = {"project_id": project, "trace_id": "tr", "span_id": "c", "revision": 1, "step": orjson.dumps(loose).decode()}
+    world.add("step_rows", row | {"created_at": "2026-01-01T10:00:00.000Z", "received_at": "2026-01-01T10:00:00.000Z"})
+
+    page = pages.get("/sessions/s-1", params={"project": project}).text
+
+    tree = page.partition('<details class="agent-steps">')[2].partition("</ol>")[0]
+    names = re.findall(r'depth-(\d)">\s*<details>\s*<summary><strong dir="auto">([^<]+)', tree)
+    assert sorted(names) == [("0", "plan"), ("1", "charge"), ("1", "look up")]
+    assert "3 steps" in tree
+    assert "card declined" in tree
+    assert page.count('class="agent-steps"') == 1
