@@ -60,6 +60,7 @@ from phospho_dashboard.projects.api import KeysApi, ProjectsApi
 from phospho_dashboard.projects.pages import KeyPages, ProjectPages
 from phospho_dashboard.projects.sample_data import DefinitionReader, SampleDataApi, SampleDataForm, SampleSource
 from phospho_dashboard.projects.settings_pages import SettingsPages
+from phospho_dashboard.saved_views.api import SavedViewForms, SavedViewsApi
 from phospho_dashboard.services import ApiEndpoints, Services
 from phospho_dashboard.sql.api import SavedQueriesApi, SqlApi
 from phospho_dashboard.sql.pages import SqlPages
@@ -112,6 +113,7 @@ def audited(services: Services) -> list[Middleware]:
 _APIS: tuple[type[ApiEndpoints], ...] = (
     SqlApi,
     SavedQueriesApi,
+    SavedViewsApi,
     DefinitionsApi,
     VersionsApi,
     BackfillsApi,
@@ -195,6 +197,7 @@ def page_routes(services: Services, integrations: Integrations) -> list[BaseRout
         *SampleDataForm(services, integrations.sample, _definition_reader(integrations.detection)).routes(),
         *ImportPages(services, integrations.intake, integrations.fetch).routes(),
         *SqlPages(services).routes(),
+        *SavedViewForms(services).routes(),
         *AlertPages(services, integrations.webhooks).routes(),
         *WebhookPages(services, integrations.webhooks).routes(),
         *ThemeForms(services, integrations.detection).routes(),

@@ -231,6 +231,8 @@ FIELDS: Mapping[str, str] = {
     "baseline": "value of the window before",
     "is_muted": "whether the change is not sent",
     "query_id": "id of the saved query, derived from its name",
+    "view_id": "id of the saved view, derived from its page and its name",
+    "page": "list that the view is of",
     "sql": "the saved query",
     "chart": "chart of the result, or auto",
 }

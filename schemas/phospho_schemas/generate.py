@@ -20,6 +20,7 @@ from phospho_schemas.annotations import Label, Note
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
 from phospho_schemas.messages import SCHEMA_VERSION, Message
+from phospho_schemas.saved_views import SavedView
 from phospho_schemas.topics import Topic
 
 SCHEMA_FOLDER = "schemas/phospho_schemas/json_schema"
@@ -79,6 +80,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "ledger_rows": LedgerHour,
     "alert_rows": alerts.Alert,
     "saved_query_rows": saved_queries.SavedQuery,
+    "saved_view_rows": SavedView,
     "alert_evaluation_rows": alerts.AlertEvaluation,
     "board_rows": boards.Board,
     "theme_model_rows": theme_rows.ThemeModelRow,

@@ -58,6 +58,7 @@ REGISTRY = {
     "backfill_rows": "project_id, backfill_id",
     "alert_rows": "project_id, alert_id",
     "saved_query_rows": "project_id, query_id",
+    "saved_view_rows": "project_id, view_id",
     "alert_evaluation_rows": "project_id, alert_id, theme, evaluated_at",
     "webhook_rows": "project_id, webhook_id",
     "webhook_delivery_rows": "project_id, webhook_id, event_id",

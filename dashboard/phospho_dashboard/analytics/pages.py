@@ -14,6 +14,7 @@ from phospho_dashboard.analytics.user import UserPage
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import PAGING, Content, PageExtras, View, ViewRequest
+from phospho_dashboard.saved_views.saved import SavedViews, SavedViewsReader
 from phospho_dashboard.services import Services
 from phospho_dashboard.transcripts.highlights import excerpt
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
@@ -35,7 +36,7 @@ def analytics_views(
 ) -> list[View]:
     """Return the views. The functions are those of other features: changes, detection, health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
-
+    saved_views = SavedViews(services).of_list
     addable_events = partial(_addable_events, registry)
     overview = OverviewPage(
         store, registry, prices, changes=changes, freshness=freshness, count_dead_letters=count_dead_letters
@@ -43,8 +44,8 @@ def analytics_views(
     events = EventPages(store, registry, quality=quality, backfills=backfills, unchecked_tasks=unchecked_tasks)
     return [
         *overview.views(),
-        *SessionPages(store, addable_events).views(),
-        *TaskPages(store, meaning, addable_events).views(),
+        *SessionPages(store, addable_events, saved_views).views(),
+        *TaskPages(store, meaning, addable_events, saved_views).views(),
         *events.views(),
         *UsersPage(store).views(),
         *UserPage(store, prices).views(),
@@ -55,7 +56,10 @@ def analytics_views(
 class TaskPages:
     """The views of the list of tasks, of one task, and of the tasks that are similar to it."""
 
-    def __init__(self, store: Store, meaning: MeaningReader, addable_events: PageExtras) -> None:
+    def __init__(
+        self, store: Store, meaning: MeaningReader, addable_events: PageExtras, saved_views: SavedViewsReader
+    ) -> None:
+        self._saved_views = saved_views
         self._tasks = Tasks(store)
         self._similar = SimilarTasks(store, meaning)
         self._addable_events = addable_events
@@ -95,7 +99,8 @@ class TaskPages:
         words = request.scope.filters.q
         matches = self._tasks.matches(request.project_id, [task["task_id"] for task in content["tasks"]], words)
         excerpts = {task_id: excerpt(texts, words) for task_id, texts in matches.items()}
-        return task_list_extras(request, content) | {"excerpts": excerpts} | self._of_import(request)
+        extras = task_list_extras(request, content) | self._saved_views(request, "tasks")
+        return extras | {"excerpts": excerpts} | self._of_import(request)
 
     def _of_import(self, request: ViewRequest) -> Content:
         """Return the file of the import that the list is narrowed to, and the number of the tasks that are listed."""

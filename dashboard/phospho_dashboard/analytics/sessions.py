@@ -26,6 +26,7 @@ from phospho_dashboard.layout.views import (
 )
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
+from phospho_dashboard.saved_views.saved import SavedViewsReader
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
 from phospho_dashboard.transcripts.steps import step_tree
 from phospho_dashboard.web.formats import with_times
@@ -222,7 +223,8 @@ DEFAULT_COLUMNS = ("tasks", "users", "feedback", "sentiment", "events", "time")
 class SessionPages:
     """The views of the list of sessions and of one session."""
 
-    def __init__(self, store: Store, addable_events: PageExtras) -> None:
+    def __init__(self, store: Store, addable_events: PageExtras, saved_views: SavedViewsReader) -> None:
+        self._saved_views = saved_views
         self._sessions = Sessions(store)
         self._loose_steps = LooseSteps(store)
         self._addable_events = addable_events
@@ -234,7 +236,7 @@ class SessionPages:
                 "/sessions",
                 "analytics/sessions.html",
                 self.read_list,
-                page_extras=_list_extras,
+                page_extras=self._list_extras,
                 parameters=PAGING,
                 page_parameters=("columns",),
             ),
@@ -248,6 +250,10 @@ class SessionPages:
                 parameters=("cursor", TEXT_PARAMETER),
             ),
         ]
+
+    def _list_extras(self, request: ViewRequest, _content: Content) -> Content:
+        columns = chosen_columns(request, COLUMNS, DEFAULT_COLUMNS)
+        return columns | sort_labels(SORTS) | self._saved_views(request, "sessions")
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
         tasks = content["session"]["task_list"]
@@ -263,7 +269,3 @@ class SessionPages:
     def read_item(self, request: ViewRequest) -> Content:
         texts = SHORT_TEXTS if request.is_page else WHOLE_TEXTS
         return self._sessions.transcript(request.project_id, request.item_id, request.cursor(), texts)
-
-
-def _list_extras(request: ViewRequest, _content: Content) -> Content:
-    return chosen_columns(request, COLUMNS, DEFAULT_COLUMNS) | sort_labels(SORTS)

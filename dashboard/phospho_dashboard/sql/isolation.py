@@ -46,6 +46,7 @@ _CLOSED_TABLES = (
     "tombstone_rows",
     "audit_rows",
     "saved_query_rows",
+    "saved_view_rows",
     "board_rows",
     "job_member_rows",
     "job_generation_rows",

@@ -1,0 +1,88 @@
+"""The saved views of a project, for the API and the lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+from urllib.parse import parse_qsl, urlencode
+
+from phospho_dashboard.layout.views import Content, ViewRequest
+from phospho_dashboard.queries.filters import Filters, url_names
+from phospho_dashboard.services import Services
+from phospho_dashboard.web.urls import with_query
+from phospho_schemas.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, SavedView, ViewPage
+from phospho_schemas.times import utc_now
+from phospho_store.registry.saved_views import SavedViewRepository, view_id
+from phospho_web.problems import Problem
+
+# Return what the template of a list needs of the views of a page.
+SavedViewsReader = Callable[[ViewRequest, str], Content]
+
+MAX_VIEWS = 200
+PAGES: tuple[str, ...] = get_args(ViewPage)
+
+
+class SavedViews:
+    """List, save and remove views. Blocking; raises Problem 400, 404, 409 and 422, and what the store raises."""
+
+    def __init__(self, services: Services) -> None:
+        self._repository = SavedViewRepository(services.store, services.clock)
+
+    def rows(self, project_id: str, page: str = "") -> list[dict[str, Any]]:
+        """Return the views of one list, or of all, in the order of their names."""
+        return [public_view(view) for view in self._repository.views(project_id) if page in ("", view.page)]
+
+    def of_list(self, request: ViewRequest, page: str) -> Content:
+        """Return the views of a list and its own query, for its template."""
+        query = dict(parse_qsl(kept_query(urlencode(list(request.query.items())))))
+        query |= {"columns": ",".join(request.columns)} if request.columns else {}
+        return {"saved_views": self.rows(request.project_id, page), "list_page": page, "list_query": urlencode(query)}
+
+    def save(self, project_id: str, *, page: str, name: str, query: str, author: str) -> SavedView:
+        """Save a view under a name, in place of the one that has it."""
+        if page not in PAGES:
+            raise Problem(422, "invalid_page", "there is no such list", f"one of: {', '.join(PAGES)}")
+        if not name or len(name) > MAX_NAME_CHARACTERS:
+            raise Problem(422, "invalid_name", f"a name has 1 to {MAX_NAME_CHARACTERS} characters", "name the view")
+        saved_id = view_id(project_id, page, name)
+        others = [view for view in self._repository.views(project_id) if view.view_id != saved_id]
+        if len(others) >= MAX_VIEWS:
+            raise Problem(409, "too_many_views", f"a project has {MAX_VIEWS} saved views at most", "remove one")
+        view = SavedView(
+            project_id=project_id,
+            view_id=saved_id,
+            page=page,  # type: ignore[arg-type]
+            name=name,
+            query=kept_query(query),
+            created_by=author,
+            created_at=utc_now(),
+        )
+        return self._repository.save(view)
+
+    def remove(self, project_id: str, saved_id: str) -> SavedView:
+        """Remove a saved view, and return it."""
+        view = next((view for view in self._repository.views(project_id) if view.view_id == saved_id), None)
+        if view is None:
+            raise Problem(404, "unknown_view", f"there is no saved view {saved_id[:64]!r}", "it may have been removed")
+        return self._repository.save(view.model_copy(update={"is_deleted": True}))
+
+
+def kept_query(query: str) -> str:
+    """Return the filters, the order and the columns in a query. Raises Problem: 400 for filters that are none."""
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise Problem(422, "invalid_query", f"the query has more than {MAX_QUERY_CHARACTERS} characters")
+    names = {*url_names(), "sort", "columns"}
+    fields = {name: value for name, value in parse_qsl(query.removeprefix("?")) if name in names and value}
+    Filters.from_query(fields)
+    return urlencode(fields)
+
+
+def view_path(view: SavedView) -> str:
+    """Return the address of a list as a view has it."""
+    return with_query(f"/{view.page}", {"project": view.project_id, **dict(parse_qsl(view.query))})
+
+
+def public_view(view: SavedView) -> dict[str, Any]:
+    """Return the fields that readers see."""
+    fields = {"view_id", "page", "name", "query", "created_by", "created_at"}
+    return view.model_dump(mode="json", include=fields) | {"path": view_path(view)}
