@@ -30,7 +30,9 @@ async def test_upload_suggests_a_mapping_and_checks_each_row(world: Any, browser
     assert (run["kind"], run["state"], run["accepted"], run["rejected"]) == ("check", "done", 2, 1)
     assert run["reasons"][0]["line"] == 4
     assert "created_at 'yesterday' is neither Unix seconds nor ISO 8601" in run["reasons"][0]["reason"]
-    assert "Import 2 tasks</button>" in page
+    # It sends the mapping as it stands in the form.
+    assert 'form="mapping" name="action" value="import">Import 2 tasks</button>' in page
+    assert '<form class="card form import" id="mapping"' in page
     assert "Where is my order?" in page
     assert browser.logged == [], "a check stores nothing"
 
