@@ -9,7 +9,9 @@ import zipfile
 from typing import Any
 
 import openpyxl
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from dashboard.imports.conftest import Browser
 
@@ -122,8 +124,15 @@ def workbook() -> bytes:
     return content.getvalue()
 
 
-async def test_excel_and_gzip_are_read(browser: Browser) -> None:
-    for name, content in (("a.xlsx", workbook()), ("a.csv.gz", gzip.compress(b"input\nhi\n"))):
+def table() -> bytes:
+    content = io.BytesIO()
+    parquet.write_table(pyarrow.table({"prompt": ["Where?"], "completion": ["Here"]}), content)
+    return content.getvalue()
+
+
+async def test_excel_parquet_and_gzip_are_read(browser: Browser) -> None:
+    files = {"a.xlsx": workbook(), "a.parquet": table(), "a.csv.gz": gzip.compress(b"input\nhi\n")}
+    for name, content in files.items():
         run = await browser.ended((await browser.upload(name, content)).headers["location"])
         assert (run["state"], run["accepted"]) == ("done", 1), name
 
