@@ -18,6 +18,7 @@ PAGES = {
     "dashboard": "/", "sessions": "/sessions?limit=8", "session": "/sessions/trip-007", "tasks": "/tasks?limit=8",
     "task": "/tasks/trip-007-1", "events": "/events", "event": "/events/thanks", "users": "/users?limit=8",
     "explore": "/explore?metric=event_rate&by=event", "changes": "/changes", "boards": "/boards",
+    "alerts": "/alerts", "sql": "/sql", "user": "/users/traveller-03", "import": "/import",
     "versions": "/versions", "empty": "/tasks?q=nobody+said+this", "missing": "/tasks/absent",
     "settings": "/settings", "keys": "/settings/keys", "dead-letters": "/settings/dead-letters",
     "health": "/settings/health", "projects": "/settings/projects", "people": "/settings/people",
