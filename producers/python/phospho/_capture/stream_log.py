@@ -34,11 +34,18 @@ class StreamLog:
         self._answer = StreamedAnswer(call)
         self._stop = stop
         self._is_finished = False
+        self._earlier: StreamLog | None = None
         # Set while the app waits for the next chunk.
         self.is_reading = False
 
+    def follow(self, earlier: StreamLog) -> None:
+        """Pass everything on to the log that the same stream had before."""
+        self._earlier = earlier
+
     def add(self, chunk: Any) -> None:
         """Add one chunk. The chunk for which `stop` returns true ends the task and is not part of it."""
+        if self._earlier is not None:
+            self._earlier.add(chunk)
         if self._is_finished:
             return
         if self._is_last(chunk):
@@ -48,6 +55,8 @@ class StreamLog:
 
     def finish(self, error: BaseException | None = None, last: Any = None) -> None:
         """Send the task as it is now. *last* is not part of it, but may carry its token counts. Works once."""
+        if self._earlier is not None:
+            self._earlier.finish(error, last)
         if not self._is_finished:
             self._is_finished = True
             self._receiver.finish_chunks(self._answer, error, last)

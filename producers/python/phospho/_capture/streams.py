@@ -11,7 +11,7 @@ from typing import Any, Callable
 from .generators import MutableAsyncGenerator, MutableGenerator, aclose, close
 from .stream_log import StreamLog
 
-__all__ = ["attach", "attach_entered", "is_iterator", "watched", "watched_async", "wrap_iterable"]
+__all__ = ["attach", "attach_entered", "is_iterator", "watch_stream", "watched", "wrap_iterable"]
 
 _LOG_ATTRIBUTE = "_phospho_stream"
 # Each of these methods says that the app takes no more values.
@@ -33,10 +33,24 @@ def wrap_iterable(output: Any) -> None:
 def attach(output: Any, stream_log: StreamLog) -> None:
     """Log the values of *output* to *stream_log*. Raises TypeError or AttributeError if it can't be watched."""
     wrap_iterable(output)
+    earlier: StreamLog | None = output.__dict__.get(_LOG_ATTRIBUTE)
+    if earlier is not None:
+        stream_log.follow(earlier)
     # An app that drops the stream before its end has still received an answer. First, as it raises for some classes.
     weakref.finalize(output, stream_log.finish).atexit = False
     setattr(output, _LOG_ATTRIBUTE, stream_log)
     _finish_with_response(output, stream_log)
+
+
+def watch_stream(output: Any, stream_log: StreamLog) -> Any:
+    """Watch a client library's stream in place, so that it keeps its methods. If that fails, by a generator."""
+    try:
+        attach(output, stream_log)
+        return output
+    except (TypeError, AttributeError):
+        if hasattr(output, "__aiter__"):
+            return watched_async(output.__aiter__(), stream_log)
+        return watched(iter(output), stream_log)
 
 
 def _finish_with_response(output: Any, stream_log: StreamLog) -> None:

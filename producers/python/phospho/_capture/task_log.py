@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
-from .._content.json_values import approximate_bytes, copy_of, text_of
+from .._content.json_values import approximate_bytes, copy_of, text_of, to_jsonable
 from .._content.keywords import correct_misspelt
 from .._content.logged_value import LoggedValue
 from .._content.streamed_answer import StreamedAnswer, added_bytes, append_chunk
@@ -13,6 +15,7 @@ from .._delivery.pipeline import Pipeline
 from .._delivery.queue import Event
 from .._ids import new_id
 from .._logger import error_text
+from .steps import MAX_STEPS, StepFields
 from .trace import current_trace, take_steps, tracer
 
 __all__ = ["LatestIds", "TaskLog"]
@@ -43,6 +46,8 @@ class TaskLog:
         self.latest = LatestIds()
         self._pipeline = pipeline
         self._settings = pipeline.settings
+        # By id, the tasks to which steps may still be added.
+        self._open_tasks: weakref.WeakValueDictionary[str, _LoggedTask] = weakref.WeakValueDictionary()
 
     def call_of(self, input: Any, output: Any, arguments: dict[str, Any], claims_trace: bool = False) -> LogCall:
         """
@@ -57,13 +62,15 @@ class TaskLog:
         trace = current_trace()
         if trace is not None:
             extra = {**_apply_trace(trace, fields, claims_trace), **extra}
-        steps = take_steps(trace) if claims_trace else []
-        if steps:
-            extra.setdefault("steps", steps)
         if self._settings.version_id is not None:
             fields.setdefault("version_id", self._settings.version_id)
         fields.setdefault("task_id", new_id())
         fields.setdefault("session_id", new_id())
+        if claims_trace:
+            task = self._open_tasks[fields["task_id"]] = _LoggedTask(self, fields["task_id"])
+            steps = take_steps(trace, task)
+            if steps:
+                extra.setdefault("steps", steps)
         return LogCall(input=input, output=output, extra=extra, **fields)
 
     def submit(self, call: LogCall, to_log: bool = True, concatenate: bool = True) -> dict[str, Any]:
@@ -79,8 +86,12 @@ class TaskLog:
         """Queue *call* and return its content. Never raises."""
         self.latest.task_id, self.latest.session_id = call.task_id, call.session_id
         try:
-            content = build_content(call, self._settings.project_id, self.count_error)
-            return self._queue(Event(call.task_id, content, to_log), concatenate)
+            built = build_content(call, self._settings.project_id, self.count_error)
+            content = self._queue(Event(call.task_id, built, to_log), concatenate)
+            open_task = self._open_tasks.get(call.task_id)
+            if open_task is not None:
+                open_task.set_content(content)
+            return content
         except Exception as error:  # the edge between the app and the SDK
             self.count_error("log", error)
             self._pipeline.refuse(call.task_id, "its content could not be read")
@@ -90,7 +101,8 @@ class TaskLog:
         """Add one chunk to the task of a stream. The first chunk queues the task. Never raises."""
         try:
             value = LoggedValue(chunk)
-            text = answer.text_with(chunk, value, self.count_error)
+            answer.add(chunk, value, self.count_error)
+            text = answer.text()
             if answer.chunks == 1:
                 self.submit_quietly(answer.call._replace(output=chunk), to_log=False)
             self._extend(answer, text, value)
@@ -105,6 +117,20 @@ class TaskLog:
             self._complete(answer, error, last)
         except Exception as fault:  # the edge between the app's stream and the SDK
             self.count_error("stream", fault)
+
+    def join_steps(self, task_id: str, content: dict[str, Any], steps: Sequence[StepFields]) -> dict[str, Any]:
+        """Add steps to the waiting event of a task, or log a task that was sent again. Return its content."""
+        queue = self._pipeline.queue
+        with queue.changed:
+            waiting = queue.events.get(task_id)
+            if waiting is not None:
+                waiting.content["steps"] = _joined_steps(waiting.content, steps)
+                self._pipeline.update(waiting, waiting.to_log, approximate_bytes(waiting.content))
+                return waiting.content
+            # A copy: the content that was sent may be in use.
+            content = {**content, "steps": _joined_steps(content, steps)}
+        self._pipeline.submit(Event(task_id, content))
+        return content
 
     def count_error(self, source: str, error: BaseException) -> None:
         """Count a fault that is kept from the app."""
@@ -154,6 +180,47 @@ class TaskLog:
             if error is not None:
                 content["error"] = error_text(error)
             self._pipeline.update(waiting, True, approximate_bytes(content))
+
+
+class _LoggedTask:
+    """A task that was logged, to which steps may still be added."""
+
+    def __init__(self, log: TaskLog, task_id: str) -> None:
+        self._log = log
+        self._task_id = task_id
+        self._content: dict[str, Any] | None = None
+        # Those that came before the first chunk of a stream.
+        self._waiting_steps: list[StepFields] = []
+
+    def set_content(self, content: dict[str, Any]) -> None:
+        """Set what was queued."""
+        self._content = content
+        if self._waiting_steps:
+            steps, self._waiting_steps = self._waiting_steps, []
+            self.add_steps(steps)
+
+    def add_steps(self, steps: Sequence[StepFields]) -> None:
+        """Add steps, or replace those that were not over when they were added."""
+        try:
+            for step in steps:
+                step.task = self
+            if self._content is None:
+                self._waiting_steps += steps
+            else:
+                self._content = self._log.join_steps(self._task_id, self._content, steps)
+        except Exception as error:  # the edge between the app and the SDK
+            self._log.count_error("tracing", error)
+
+
+def _joined_steps(content: dict[str, Any], steps: Sequence[StepFields]) -> list[Any]:
+    """Return the steps of a task with further ones. The same step again replaces the first."""
+    further = {step.get("span_id"): to_jsonable(step) for step in steps}
+    held = content.get("steps")
+    joined = [
+        further.pop(step.get("span_id"), step) if isinstance(step, dict) else step
+        for step in (held if isinstance(held, list) else [])
+    ]
+    return [*joined, *further.values()][:MAX_STEPS]
 
 
 def _call_fields(arguments: dict[str, Any]) -> dict[str, Any]:

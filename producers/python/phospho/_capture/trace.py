@@ -14,9 +14,9 @@ from .._content.json_values import MAPPINGS, text_of
 from .._ids import new_id
 from .._logger import logger
 from .generators import aclose, close
-from .steps import MAX_STEPS, Step
+from .steps import MAX_STEPS, Step, StepFields, StepOwner
 
-__all__ = ["add_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
+__all__ = ["add_step", "current_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
 
 F = TypeVar("F", bound="Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]")
 Ids = tuple[Optional[str], Optional[str]]
@@ -40,6 +40,9 @@ class tracer:
     `session_id`. The first `phospho.log` is the task `task_id` itself. Every other task, those of `wrap` and
     `auto_log` too, has an id of its own, and `task_id` as `trace_id` in its metadata. Arguments of a `log` win over
     the trace.
+
+    Steps belong to the next log of their trace, and those after its last log to that one. Steps of a trace that ends
+    without a log belong to the trace around it. Without one they are no task's, which is warned of.
     """
 
     def __init__(
@@ -54,7 +57,10 @@ class tracer:
         self.task_id = task_id or new_id()
         self.session_id = session_id or new_id()
         # Steps that no task has yet: calls of models, with `init(tracing=True)`.
-        self.spans_to_export: list[dict[str, Any]] = []
+        self.spans_to_export: list[StepFields] = []
+        self.last_task: StepOwner | None = None
+        # Set while the app has a value of a traced generator: the trace goes on.
+        self.is_suspended = False
         self.logs = 0
         self._is_claimed = False
         self._frames: list[FrameType] = []
@@ -81,11 +87,12 @@ class tracer:
         frame = self._take_frame(sys._getframe(1))
         if self not in open_here and not self._frames:
             self.is_abandoned = True
-        if frame is None:
-            return
-        open_tracers = _without_last(tuple(_OPEN_IN_FRAME.pop(frame, ())), self)
-        if open_tracers:
-            _OPEN_IN_FRAME[frame] = list(open_tracers)
+        if frame is not None:
+            open_tracers = _without_last(tuple(_OPEN_IN_FRAME.pop(frame, ())), self)
+            if open_tracers:
+                _OPEN_IN_FRAME[frame] = list(open_tracers)
+        if not self._frames:
+            self._pass_on_steps(current_trace())
 
     def _take_frame(self, leaving: FrameType) -> FrameType | None:
         """Forget one entry, and return its frame: that of *leaving*, or the last one if it is left elsewhere."""
@@ -103,6 +110,26 @@ class tracer:
     def __call__(self, function: F) -> F:
         """Trace each call of *function*. Ids that were not given are new for each call."""
         return _traced(function, self._fixed_ids, self.metadata)
+
+    def add_step(self, step: StepFields) -> None:
+        """Keep a step for the next task of this trace. If the trace is over, its last task gets it."""
+        if len(self.spans_to_export) < MAX_STEPS:
+            self.spans_to_export.append(step)
+        if not self._frames and self.last_task is not None:
+            self._pass_on_steps(None)
+
+    def _pass_on_steps(self, outer: tracer | None) -> None:
+        """Give the steps that came after the last log to its task; without a log to the *outer* trace."""
+        if not self.spans_to_export or self.is_suspended:
+            return
+        if self.last_task is None and outer is None:
+            _warn_of_lost_steps()
+            return
+        steps, self.spans_to_export = self.spans_to_export, []
+        if self.last_task is not None:
+            self.last_task.add_steps(steps)
+        elif outer is not None:
+            outer.spans_to_export += steps[: MAX_STEPS - len(outer.spans_to_export)]
 
     def claim(self) -> str:
         """Return `task_id` the first time, and new ids after that."""
@@ -127,18 +154,32 @@ def current_trace() -> tracer | None:
 _STEP: ContextVar[str | None] = ContextVar("phospho_step", default=None)
 
 # The steps of this context outside of tracers. Replaced, never changed: contexts are copied by reference.
-_STEPS: ContextVar[tuple[dict[str, Any], ...]] = ContextVar("phospho_steps", default=())
+_STEPS: ContextVar[tuple[StepFields, ...]] = ContextVar("phospho_steps", default=())
+
+_is_warned = False
 
 
-def add_step(step: dict[str, Any]) -> None:
-    """Keep a step for the next task that is logged in this trace, or in this context outside of traces."""
-    trace, parent_id = current_trace(), _STEP.get()
-    if parent_id:
-        step.setdefault("parent_span_id", parent_id)
-    if trace is None:
+def _warn_of_lost_steps() -> None:
+    global _is_warned
+    if not _is_warned:
+        _is_warned = True
+        logger.warning(
+            "phospho: a trace ended without phospho.log, so its steps are stored nowhere. Call phospho.log inside, "
+            "or use phospho.wrap or auto_log=True. Further ones are not reported."
+        )
+
+
+def current_step() -> str | None:
+    """Return the id of the traced function that runs in this context."""
+    return _STEP.get()
+
+
+def add_step(step: StepFields, trace: tracer | None) -> None:
+    """Keep a step for the next task that is logged in the *trace* in which it began, or without one in this context."""
+    if trace is not None:
+        trace.add_step(step)
+    else:
         _STEPS.set((*_STEPS.get(), step)[-MAX_STEPS:])
-    elif len(trace.spans_to_export) < MAX_STEPS:
-        trace.spans_to_export.append(step)
 
 
 def waiting_steps() -> list[dict[str, Any]]:
@@ -146,15 +187,18 @@ def waiting_steps() -> list[dict[str, Any]]:
     return list(_STEPS.get())
 
 
-def take_steps(trace: tracer | None) -> list[dict[str, Any]]:
-    """Return the steps that wait for a task, and forget them."""
+def take_steps(trace: tracer | None, task: StepOwner) -> list[StepFields]:
+    """Return the steps that wait for a task, which is *task*, and forget them."""
     if trace is None:
         steps = list(_STEPS.get())
         if steps:
             _STEPS.set(())
-        return steps
-    trace.logs += 1
-    steps, trace.spans_to_export = trace.spans_to_export, []
+    else:
+        trace.logs += 1
+        trace.last_task = task
+        steps, trace.spans_to_export = trace.spans_to_export, []
+    for step in steps:
+        step.task = task
     return steps
 
 
@@ -243,7 +287,7 @@ class _InnerCall:
         if self._trace.logs == self._logs:
             try:
                 self._step.end(self.result, error)
-                add_step(self._step.fields)
+                self._trace.add_step(self._step.fields)
             except Exception as fault:  # the app's own objects
                 logger.warning("phospho: a traced call is no step: %s", fault)
 
@@ -294,6 +338,7 @@ async def _traced_awaitable(coroutine: Any, own: tracer) -> Any:
 
 def _traced_generator(generator: Generator[Any, Any, Any], own: tracer) -> Generator[Any, Any, Any]:
     """Run each step inside the trace, which is closed while the app has the value."""
+    own.is_suspended = True
     try:
         with own:
             value = next(generator)
@@ -311,11 +356,13 @@ def _traced_generator(generator: Generator[Any, Any, Any], own: tracer) -> Gener
     except StopIteration as end:
         return end.value
     finally:
+        own.is_suspended = False
         with own:
             close(generator)
 
 
 async def _traced_async_generator(generator: AsyncGenerator[Any, Any], own: tracer) -> AsyncGenerator[Any, Any]:
+    own.is_suspended = True
     try:
         with own:
             value = await generator.__anext__()
@@ -333,5 +380,6 @@ async def _traced_async_generator(generator: AsyncGenerator[Any, Any], own: trac
     except StopAsyncIteration:
         return
     finally:
+        own.is_suspended = False
         with own:
             await aclose(generator)

@@ -30,17 +30,20 @@ class StreamedAnswer:
         self._assembly = Assembly()
         self._bytes = ByteStream()
 
-    def text_with(self, chunk: Any, value: LoggedValue, on_error: OnError) -> str:
-        """Add one chunk, and return the text of the answer so far."""
+    def add(self, chunk: Any, value: LoggedValue, on_error: OnError) -> None:
+        """Add one chunk."""
         self.chunks += 1
         if self.call.output_to_str_function is not None:
             text = chunk_text(self.call, chunk, on_error)
             if text is not None:
                 self.count(value)
                 self._assembly.add(text)
-                return self._assembly.text()
+                return
         for each in self._chunks(chunk, value):
             self._assembly.add(each)
+
+    def text(self) -> str:
+        """Return the text of the answer so far."""
         return self._assembly.text()
 
     def count(self, value: LoggedValue) -> None:

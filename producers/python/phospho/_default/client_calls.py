@@ -1,4 +1,4 @@
-"""Logging of every call of OpenAI's, Anthropic's and Gemini's clients, as `init(auto_log=True)` switches it on."""
+"""Logging of each call of OpenAI's, Anthropic's and Gemini's clients: `init` with `auto_log` or `tracing`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import sys
 import weakref
 from functools import wraps
 from importlib import import_module
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from .._capture.stream_log import StreamLog
 from .._capture.streams import attach, attach_entered
 from .._logger import logger
 from .state import STATE
+from .traced_calls import begin_step, trace_function
 from .wrap import wrap_function
 
-__all__ = ["unwrap_clients", "wrap_clients"]
+__all__ = ["TASKS", "TRACED_STEPS", "unwrap_clients", "wrap_clients"]
 
 Function = Callable[..., Any]
 
@@ -32,6 +33,12 @@ _RESOURCES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("google.genai.models", ("Models", "AsyncModels"), _GEMINI),
 )
 
+# Those that are steps of tasks, and no tasks themselves.
+_EMBEDDINGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("openai.resources.embeddings", ("Embeddings", "AsyncEmbeddings"), ("create",)),
+    ("google.genai.models", ("Models", "AsyncModels"), ("embed_content",)),
+)
+
 # Set by the client's `.with_raw_response` and `.with_streaming_response`, which return HTTP responses.
 _RAW_HEADER = "x-stainless-raw-response"
 
@@ -39,16 +46,38 @@ _RAW_HEADER = "x-stainless-raw-response"
 _REPLACED: dict[tuple[Any, str], tuple[Function, Function]] = {}
 
 
-def wrap_clients(wrap: Callable[[Function], Function] = wrap_function) -> None:
+class CallLog(NamedTuple):
+    """Logging of a call that returns its answer, and of one that returns the reader of a later answer."""
+
+    wrap: Callable[[Function], Function]
+    begin: Callable[[Function, dict[str, Any]], StreamLog | None]
+
+
+def _begin_task(function: Function, kwargs: dict[str, Any]) -> StreamLog | None:
+    client = STATE.client
+    return None if client is None else StreamLog(client.task_log, client.task_log.call_of(kwargs, None, {}))
+
+
+TASKS = CallLog(wrap_function, _begin_task)
+TRACED_STEPS = CallLog(trace_function, begin_step)
+
+_active: CallLog | None = None
+
+
+def wrap_clients(call_log: CallLog = TASKS) -> None:
     """
     Log each call of a model by all clients of this process. Idempotent.
 
     OpenAI's library is imported if it is installed. The others, which take longer, count if the app has imported them.
     """
-    for module_name, class_names, methods in _RESOURCES:
+    global _active
+    if _active is not call_log:
+        unwrap_clients()
+    _active = call_log
+    for module_name, class_names, methods in (*_RESOURCES, *(_EMBEDDINGS if call_log is TRACED_STEPS else ())):
         if module_name.startswith("openai.") or module_name.partition(".")[0] in _imported_clients():
             for resource in (_resource(module_name, class_name) for class_name in class_names):
-                _replace(resource, methods, wrap)
+                _replace(resource, methods, call_log)
     if not _REPLACED:
         logger.warning(
             "phospho: auto_log=True logs nothing, because neither openai nor an imported anthropic or google.genai was "
@@ -61,11 +90,11 @@ def _imported_clients() -> set[str]:
     return {package for module, package in libraries.items() if module in sys.modules}
 
 
-def _replace(resource: Any, methods: tuple[str, ...], wrap: Callable[[Function], Function]) -> None:
+def _replace(resource: Any, methods: tuple[str, ...], call_log: CallLog) -> None:
     for method in methods:
         original = getattr(resource, method, None)
         if original is not None and (resource, method) not in _REPLACED:
-            logged = _logged_helper(original) if method == "stream" else _logged(original, wrap)
+            logged = (_logged_helper if method == "stream" else _logged)(original, call_log)
             _REPLACED[resource, method] = original, logged
             setattr(resource, method, logged)
 
@@ -78,8 +107,8 @@ def unwrap_clients() -> None:
             setattr(resource, method, original)
 
 
-def _logged(original: Function, wrap: Callable[[Function], Function]) -> Function:
-    parsed, raw = wrap(original), _raw(original)
+def _logged(original: Function, call_log: CallLog) -> Function:
+    parsed, raw = call_log.wrap(original), _raw(original, call_log)
 
     @wraps(original)
     def call_and_log(*args: Any, **kwargs: Any) -> Any:
@@ -90,30 +119,32 @@ def _logged(original: Function, wrap: Callable[[Function], Function]) -> Functio
     return call_and_log
 
 
-def _logged_helper(original: Function) -> Function:
+def _logged_helper(original: Function, call_log: CallLog) -> Function:
     """Return Anthropic's `stream`, which returns a context manager, with logging of the stream that it enters."""
 
     @wraps(original)
     def call_and_log(*args: Any, **kwargs: Any) -> Any:
         manager = original(*args, **kwargs)
-        client = STATE.client
-        if client is not None:
-            try:
-                attach_entered(manager, StreamLog(client.task_log, client.task_log.call_of(kwargs, None, {})))
-            except Exception as error:  # the edge to another library
-                client.task_log.count_error("auto_log", error)
+        try:
+            log = call_log.begin(original, kwargs)
+            if log is not None:
+                attach_entered(manager, log)
+        except Exception as error:  # the edge to another library
+            if STATE.client is not None:
+                STATE.client.task_log.count_error("auto_log", error)
         return manager
 
     return call_and_log
 
 
-def _raw(original: Function) -> Function:
+def _raw(original: Function, call_log: CallLog) -> Function:
     """Return *original*, called for an HTTP response, with logging."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         from inspect import isawaitable
 
-        response = _Response(kwargs)
+        arguments = {name: value for name, value in kwargs.items() if name != "extra_headers"}
+        response = _Response(call_log.begin(original, arguments), is_stream=kwargs.get("stream") is True)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
@@ -133,13 +164,9 @@ class _Response:
     the input is logged alone.
     """
 
-    def __init__(self, kwargs: dict[str, Any]) -> None:
-        self._is_stream = kwargs.get("stream") is True
-        self._log: StreamLog | None = None
-        client = STATE.client
-        if client is not None:
-            arguments = {name: value for name, value in kwargs.items() if name != "extra_headers"}
-            self._log = StreamLog(client.task_log, client.task_log.call_of(arguments, None, {}))
+    def __init__(self, log: StreamLog | None, is_stream: bool) -> None:
+        self._log = log
+        self._is_stream = is_stream
 
     def log_error(self, error: BaseException) -> None:
         """Log the input with the *error* that the call has raised."""

@@ -75,8 +75,9 @@ def init(
             and from `flush` also for events that it leaves unsent.
         auto_log: Log each call of OpenAI's client, and of Anthropic's and Gemini's if they were imported before, until
             the next `init`.
-        tracing: Keep each call of these clients as a step of the next `log` in its trace or context, until the next
-            `init`. With *auto_log* the calls are tasks themselves.
+        tracing: Keep each call of these clients, embeddings too, as a step of the next `log` in its trace, or outside
+            of traces in its context, until the next `init`. Steps after the last `log` of a trace join its task. With
+            *auto_log* the calls are tasks themselves.
         version_id: Default version of all logs.
         kafka: "host:9092" produces straight to the Kafka topic. Needs confluent-kafka.
         transport: Replaces HTTP, as `RecordingTransport` does in tests.
@@ -114,10 +115,9 @@ def init(
 
         wrap_clients()
     elif tracing:
-        from .client_calls import wrap_clients
-        from .traced_calls import trace_function
+        from .client_calls import TRACED_STEPS, wrap_clients
 
-        wrap_clients(trace_function)
+        wrap_clients(TRACED_STEPS)
     elif f"{__package__}.client_calls" in sys.modules:
         from .client_calls import unwrap_clients
 

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, Callable, TypeVar, cast, overload
 
 from .._capture.stream_log import Stop, StreamLog
-from .._capture.streams import attach, watched, watched_async
+from .._capture.streams import watch_stream, watched
 from .._capture.task_log import TaskLog
 from .._content.task_content import LogCall
 from .._logger import error_text, logger
@@ -149,17 +149,15 @@ class _Observation:
 
         if isawaitable(output):
             return self._awaited(output)
-        if isgenerator(output):
-            return watched(output, self._stream_log(task_log))
-        if isasyncgen(output):
-            return watched_async(output, self._stream_log(task_log))
+        if isgenerator(output) or isasyncgen(output):
+            return watch_stream(output, self._stream_log(task_log))
         if self._is_stream and _is_collection(output):
             # The app gets its list back, with its length and its indexes.
             for _ in watched(iter(output), self._stream_log(task_log)):
                 pass
             return output
         if self._is_stream and _is_iterable(output):
-            return self._streamed(task_log, output)
+            return watch_stream(output, self._stream_log(task_log))
         task_log.submit_quietly(self._call(task_log, output, latency_ms=self._elapsed_ms()))
         return output
 
@@ -170,17 +168,6 @@ class _Observation:
             self.log_error(error)
             raise
         return self.log_output(awaited)
-
-    def _streamed(self, task_log: TaskLog, output: Any) -> Any:
-        """Watch a client library's stream in place, so that it keeps its methods. If that fails, by a generator."""
-        stream_log = self._stream_log(task_log)
-        try:
-            attach(output, stream_log)
-            return output
-        except (TypeError, AttributeError):
-            if hasattr(output, "__aiter__"):
-                return watched_async(output.__aiter__(), stream_log)
-            return watched(iter(output), stream_log)
 
     def _stream_log(self, task_log: TaskLog) -> StreamLog:
         return StreamLog(task_log, self._call(task_log, None), self._stop)
