@@ -165,10 +165,20 @@ async def test_the_single_event_needs_an_output(
     await assert_refused(answer, 422, "missing_output", publisher)
 
 
-async def test_the_output_of_the_single_event_is_a_string(
+@pytest.mark.parametrize("output", [{"output": {"choices": []}}, {"output": ["a"]}, {"raw_output": {"choices": []}}])
+async def test_the_single_event_takes_the_output_of_a_batch(
+    output: dict[str, Any], client: httpx.AsyncClient, publisher: RecordingPublisher
+) -> None:
+    answer = await client.post("/api/v1/events", json={"input": "a"} | output)
+
+    assert answer.status_code == 201
+    assert len(publisher.messages) == 1
+
+
+async def test_the_output_of_the_single_event_is_no_number(
     client: httpx.AsyncClient, publisher: RecordingPublisher
 ) -> None:
-    answer = await client.post("/api/v1/events", json={"input": "a", "output": {"choices": []}})
+    answer = await client.post("/api/v1/events", json={"input": "a", "output": 4})
 
     await assert_refused(answer, 422, "invalid_type", publisher)
 

@@ -279,3 +279,12 @@ def test_metadata_stores_sparse_nested_lists_as_text() -> None:
         "two": [[None], []],
         "beside": [[], [1]],
     }
+
+
+@pytest.mark.parametrize("output", [{}, {"output": None}])
+def test_output_without_text_is_read_from_the_raw_output(output: dict[str, Any]) -> None:
+    answer = {"choices": [{"message": {"role": "assistant", "content": "Hi"}}], "model": "m", "usage": {}}
+
+    assert task_of(raw_output=answer, **output)["output"] == "Hi"
+    assert task_of(raw_output="Hi", **output)["output"] == "Hi"
+    assert task_of(raw_output=answer, output="Hello")["output"] == "Hello"

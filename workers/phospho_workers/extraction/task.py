@@ -72,7 +72,8 @@ class _Content:
 
 def _content(fields: Mapping[str, Any], raw_input: Any, raw_output: Any) -> _Content:
     """Read input and output. Most are plain text, which needs no further reading."""
-    given_input, given_output = described(fields["input"]), described(fields.get("output"))
+    given_input = described(fields["input"])
+    given_output = raw_output if fields.get("output") is None else described(fields["output"])
     if raw_input is given_input and raw_output is given_output and isinstance(given_input, str):
         if given_output is None:
             return _Content(given_input, "")

@@ -228,10 +228,9 @@ def check_retention(event: AcceptedEvent, envelope: Envelope, retention_days: in
 
 
 def single_event(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event of `POST /api/v1/events`. Raises Problem (422) unless its output is a string."""
-    if event.get("output") is None:
-        raise invalid("missing_output", "output is missing", "send output, a string")
-    fields.check_text(event, "output")
+    """Return the event of `POST /api/v1/events`. Raises Problem (422) if it has no output, in either form."""
+    if event.get("output") is None and event.get("raw_output") is None:
+        raise invalid("missing_output", "output is missing", "send output: a string, an object or a list")
     return event
 
 

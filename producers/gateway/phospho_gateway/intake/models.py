@@ -25,7 +25,7 @@ class Event(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     input: Content = Field(description="what went in: text, an OpenAI request, a list of messages")
-    output: Content | None = Field(None, description="what came out; a string, and required, in POST /api/v1/events")
+    output: Content | None = Field(None, description="what came out: text, a response, a list of messages or chunks")
     session_id: GivenIdentifier = Field(None, description="groups the events of one conversation")
     task_id: GivenIdentifier = Field(None, description="your id of this event; the same id again replaces the event")
     event_id: GivenIdentifier = Field(None, description="another name of task_id")
@@ -34,7 +34,7 @@ class Event(BaseModel):
     client_created_at: str | float | None = Field(None, description="as created_at, which wins over it")
     created_at: str | float | None = Field(None, description="ISO 8601, or Unix seconds or smaller units")
     raw_input: Any = Field(None, description="what input was made from")
-    raw_output: Any = Field(None, description="what output was made from")
+    raw_output: Any = Field(None, description="what output was made from; without output, its text is read from this")
     raw_input_type_name: str | None = None
     raw_output_type_name: str | None = None
     system_prompt: str | None = None
@@ -46,7 +46,7 @@ class Event(BaseModel):
 
 
 class SingleEvent(Event):
-    output: str = Field(description="what came out")
+    output: Content | None = Field(None, description="as in a batch; needed, unless there is raw_output")
 
 
 class Feedback(BaseModel):
