@@ -195,6 +195,50 @@ def test_base64_is_described_and_other_text_is_kept() -> None:
     assert described(plain) is plain
 
 
+def chunk_of_calls(*calls: dict[str, Any]) -> dict[str, Any]:
+    return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"tool_calls": list(calls)}}]}
+
+
+def piece(arguments: str, name: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"index": 0, "function": {"name": name, "arguments": arguments}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        ([[piece('{"a": 1}', "f"), piece('{"b": 2}', "g")]], 'f({"a": 1})\ng({"b": 2})'),
+        ([[piece('{"a": 1}', "f")], [piece('{"b": 2}', "g")]], 'f({"a": 1})\ng({"b": 2})'),
+        ([[piece('{"a": 1}', "f")], [piece('{"a": 2}', "f")]], 'f({"a": 1})\nf({"a": 2})'),
+        (
+            [[piece('{"a"', "f", id="1")], [piece(": 1}")], [piece("{", "f", id="2")], [piece("}")]],
+            'f({"a": 1})\nf({})',
+        ),
+        ([[piece("", "f")], [piece('{"a"', "f")], [piece(": 1}", "f")]], 'f({"a": 1})'),
+        ([[piece("", "get_")], [piece("", "weather")], [piece("{}")]], "get_weather({})"),
+    ],
+)
+def test_calls_of_one_index_are_told_apart(chunks: list[Any], text: str) -> None:
+    assert output_text([chunk_of_calls(*calls) for calls in chunks]) == text
+
+
+def test_long_streams_take_linear_time() -> None:
+    def seconds(make: Any, number: int) -> float:
+        began = time.perf_counter()
+        assembly = Assembly()
+        for _ in range(number):
+            assembly.add(make())
+        assembly.text()
+        return time.perf_counter() - began
+
+    path = {"jsonPath": "$.a", "stringValue": "x" * 100, "willContinue": True}
+    call = {"functionCall": {"partialArgs": [path]}}
+    pieces = lambda: {"candidates": [{"content": {"parts": [call]}}]}  # noqa: E731
+    required = {"submit_tool_outputs": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}
+    runs = lambda: {"object": "thread.run", "required_action": required}  # noqa: E731
+    for make in (pieces, runs):
+        assert seconds(make, 8_000) < 40 * seconds(make, 1_000) + 0.5
+
+
 FIELDS = [
     "role",
     "content",

@@ -20,6 +20,15 @@ _VALUE_FIELDS = (
 )
 
 
+class _GrowingText:
+    """A text within arguments, joined when the call is read."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+
 class Growing:
     """
     One part of an answer.
@@ -39,6 +48,12 @@ class Growing:
     def has_text(self) -> bool:
         return bool(self._texts)
 
+    def is_followed_by(self, name: str, arguments: str) -> bool:
+        """Return whether a piece with a *name* begins another call: of another function, or after whole arguments."""
+        if not self.has_text or not self.name:
+            return False
+        return name != self.name or (bool(arguments) and isinstance(_object("".join(self._texts)), dict))
+
     def add_text(self, text: str) -> None:
         if text:
             self._texts.append(text)
@@ -49,9 +64,10 @@ class Growing:
     def part(self) -> Part:
         """Return the part as far as it has come."""
         text = "".join(self._texts)
+        self._texts = [text] if text else []
         if self.kind != CALL or not self.name:
             return Part(text, self.kind)
-        whole = self._arguments or (_object(text or "{}") if self.is_object else text)
+        whole = _whole(self._arguments) or (_object(text or "{}") if self.is_object else text)
         return Part(f"{self.name}({arguments_text(whole)})", CALL)
 
     def add_argument(self, piece: Mapping[str, Any]) -> None:
@@ -63,8 +79,8 @@ class Growing:
         holder: Any = self._arguments
         for index, step in enumerate(steps[:-1]):
             holder = _entered(holder, step, [] if isinstance(steps[index + 1], int) else {})
-        held = _held(holder, steps[-1])
-        _put(holder, steps[-1], _value(piece, held if isinstance(held, str) else ""))
+        value = _value(piece, _held(holder, steps[-1]))
+        _put(holder, steps[-1], value)
 
 
 def _steps(path: str) -> list[str | int]:
@@ -78,14 +94,26 @@ def _steps(path: str) -> list[str | int]:
     return steps
 
 
-def _value(piece: Mapping[str, Any], text: str) -> Any:
+def _whole(value: Any) -> Any:
+    """Return arguments as JSON. No deeper than the steps of a path."""
+    if isinstance(value, _GrowingText):
+        return "".join(value.pieces)
+    if isinstance(value, dict):
+        return {name: _whole(part) for name, part in value.items()}
+    return [_whole(part) for part in value] if isinstance(value, list) else value
+
+
+def _value(piece: Mapping[str, Any], held: Any) -> Any:
     for names in _VALUE_FIELDS:
         value = next((piece[name] for name in names if piece.get(name) is not None), None)
         if value is not None:
             return value
     more = piece.get("stringValue", piece.get("string_value"))
-    is_null = any(piece.get(name) is not None for name in ("nullValue", "null_value"))
-    return text + more if isinstance(more, str) else None if is_null else text
+    if not isinstance(more, str) and any(piece.get(name) is not None for name in ("nullValue", "null_value")):
+        return None
+    text = held if isinstance(held, _GrowingText) else _GrowingText()
+    text.pieces += [more] if isinstance(more, str) else []
+    return text
 
 
 def _held(holder: Any, step: str | int) -> Any:

@@ -287,7 +287,7 @@ class Assembly(AnswerParts):
         """Take the calls that a run asks for, which may have come in pieces."""
         calls = _calls_of(action.get("submit_tool_outputs")) if isinstance(action, Mapping) else []
         if calls:
-            for position in [position for position, part in self._parts.items() if part.kind == CALL]:
+            for position in list(self._positions_of_calls):
                 self._remove(position)
             self._append(0, message_parts({"tool_calls": calls}))
 

@@ -409,3 +409,20 @@ class TestBytes:
         phospho.log(input="Say hello", output=stream, stream=True)
         assert list(stream) == chunks
         return sent(recorded)[0]
+
+
+def test_stream_that_is_never_read_is_its_input(recorded: phospho.RecordingTransport) -> None:
+    @phospho.wrap
+    def chunks(question: str) -> Iterator[str]:
+        yield question
+
+    @phospho.wrap
+    async def asynchronous(question: str) -> AsyncIterator[str]:
+        yield question
+
+    for function in (chunks, asynchronous):
+        function("why?")
+        gc.collect()
+    phospho.flush()
+
+    assert [(log["input"], log["output"]) for log in recorded.logs] == [("why?", None)] * 2

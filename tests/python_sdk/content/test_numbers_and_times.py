@@ -30,6 +30,12 @@ NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
         (np.float64("nan"), "nan"),
         (Decimal("12"), 12),
+        (2**64, 2**64),
+        (np.uint64(2**64 - 1), 2**64 - 1),
+        (-(10**40), -(10**40)),
+        ({"a": 1}.values(), [1]),
+        ((number for number in "ab"), "<generator, not read>"),
+        (map(str, "ab"), "<map, not read>"),
         (Decimal("0.5"), 0.5),
         (Decimal("NaN"), "nan"),
         (Fraction(1, 2), 0.5),
@@ -150,3 +156,27 @@ def test_extractor_reads_plain_objects_of_a_client() -> None:
             self.role, self.content = "assistant", "Hello!"
 
     assert extractor.detect_str_from_output([Message()]) == "Hello!"
+
+
+def test_iterators_are_left_to_the_app(recorded: phospho.RecordingTransport) -> None:
+    messages = ({"role": "user", "content": text} for text in "ab")
+
+    phospho.log(input={"messages": messages}, output="c", source=messages, steps=messages)
+    phospho.log(input=messages, output="c")
+    phospho.flush()
+
+    assert len(list(messages)) == 2
+    first, second = recorded.logs
+    assert first["raw_input"] == {"messages": "<generator, not read>"}
+    assert (first["steps"], second["input"]) == ("<generator, not read>", "<generator, not read>")
+
+
+def test_pictures_in_metadata_and_steps_are_described(recorded: phospho.RecordingTransport) -> None:
+    picture = "data:image/png;base64," + "A" * 4000
+
+    phospho.log(input="a", output="b", picture=picture, metadata={"deep": [picture]}, steps=[{"input": picture}])
+    phospho.flush()
+
+    [log] = recorded.logs
+    short = "data:image/png;base64,<base64, 3000 bytes>"
+    assert (log["picture"], log["metadata"]["deep"], log["steps"]) == (short, [short], [{"input": short}])

@@ -109,3 +109,12 @@ def test_dotted_and_nested_keys_are_queried_by_their_path(path: str, store: Stor
     stored(store, f"queried-{path}", '{"a.b": 1, "c": {"d": 1}, "e": null}')
     query = f"SELECT task_id FROM tasks WHERE project_id = {{p:String}} AND metadata.{path} = 1"
     assert len(store.rows(query, {"p": f"queried-{path}"})) == 1
+
+
+def test_pictures_in_metadata_are_described() -> None:
+    picture = "A" * 2_000
+    log = {"project_id": "p", "input": "x", "metadata": {"image": picture, "a.b": 2**70, "note": picture}}
+
+    [task] = rows(extract([json.dumps(log).encode()]))
+
+    assert json.loads(task["metadata_text"]) == {"image": "<base64, 1500 bytes>", "a.b": 2**70, "note": picture}

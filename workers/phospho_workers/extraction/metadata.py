@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from phospho_schemas.shapes.media import described
 from phospho_store.exact_json import has_large_number
 from phospho_workers.runtime.json_bytes import decode_exactly, encode
 from phospho_workers.runtime.sparse_lists import CONTAINERS, has_gap, storable
@@ -24,7 +25,11 @@ _LEAST, _GREATEST = -(2**63), 2**64 - 1
 
 
 def task_metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str, Any]:
-    """Return the given metadata with every unknown key of the log, and the client's time where it is implausible."""
+    """
+    Return the given metadata with every unknown key of the log, and the client's time where it is implausible.
+
+    Base64 is described, as it is in inputs and outputs.
+    """
     given = fields.get("metadata") or {}
     metadata = dict(given) if isinstance(given, dict) else {"metadata": given}
     for key, value in fields.items():
@@ -32,7 +37,8 @@ def task_metadata(fields: Mapping[str, Any], implausible_time: Any) -> dict[str,
             metadata.setdefault(key, value)
     if implausible_time is not None:
         metadata["client_created_at"] = implausible_time
-    return metadata
+    described_metadata: dict[str, Any] = described(metadata)
+    return described_metadata
 
 
 def metadata_columns(metadata: dict[str, Any], implausible_time: Any, line: bytes) -> dict[str, Any]:

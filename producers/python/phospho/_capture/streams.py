@@ -48,9 +48,11 @@ def watch_stream(output: Any, stream_log: StreamLog) -> Any:
         attach(output, stream_log)
         return output
     except (TypeError, AttributeError):
-        if hasattr(output, "__aiter__"):
-            return watched_async(output.__aiter__(), stream_log)
-        return watched(iter(output), stream_log)
+        is_async = hasattr(output, "__aiter__")
+        generator = watched_async(output.__aiter__(), stream_log) if is_async else watched(iter(output), stream_log)
+        # The body of a generator that the app never reads never runs.
+        weakref.finalize(generator, stream_log.finish).atexit = False
+        return generator
 
 
 def _finish_with_response(output: Any, stream_log: StreamLog) -> None:

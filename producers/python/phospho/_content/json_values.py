@@ -28,10 +28,10 @@ CUT = "<cut>"
 _PLAIN = (str, bool, type(None))
 # Of another mapping its `str` is kept, which may hide secrets: HTTP headers hide their authorization.
 MAPPINGS = (dict, MappingProxyType, UserDict, ChainMap)
-_COLLECTIONS = (list, tuple, set, frozenset, deque, range)
+_COLLECTIONS = (list, tuple, set, frozenset, deque, range, type({}.keys()), type({}.values()), type({}.items()))
 
-# The whole numbers that every JSON parser reads. Beyond them parsers refuse, or round silently.
-_SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+# The server keeps every digit of whole numbers up to here, and refuses those beyond the range of a double.
+_LARGEST_INT = 10**300
 # Arguments that a client library of OpenAI's or Anthropic's making leaves out.
 _ABSENT = ("NotGiven", "Omit")
 
@@ -46,8 +46,9 @@ def to_jsonable(value: Any, depth: int = MAX_DEPTH) -> Any:
 
     Pydantic models, dataclasses and the like become dicts, enums their value, and unknown objects their `str`.
     Decimals, fractions and NumPy's scalars become numbers, NumPy's arrays lists. Bytes become their JSON, their text or
-    their size. NaN and the infinities, which JSON lacks, become their names. Whole numbers beyond 64 bits become their
-    digits. An object inside itself becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become "<cut>".
+    their size. NaN and the infinities, which JSON lacks, become their names, and whole numbers of more than 300 digits
+    text. Iterators, which are the app's to read, become "<generator, not read>" and the like. An object inside itself
+    becomes "<cycle>". Values after MAX_VALUES or below MAX_DEPTH levels become "<cut>".
     Items after MAX_ITEMS are left out. Never raises.
     """
     kind = type(value)
@@ -71,7 +72,7 @@ class _Copy:
         if kind in _PLAIN:
             return value
         if kind is int:
-            return value if _SMALLEST_INT <= value <= _LARGEST_INT else text_of(value)
+            return value if -_LARGEST_INT <= value <= _LARGEST_INT else text_of(value)
         if kind is float:
             return value if value - value == 0.0 else str(value)
         if depth <= 0:
@@ -118,7 +119,9 @@ class _Copy:
         if number is not None:
             return self.of(number, depth)
         dumped = _dump(value)
-        return text_of(value) if dumped is None else self.of(dumped, depth - 1)
+        if dumped is None:
+            return f"<{type(value).__name__}, not read>" if _is_iterator(type(value)) else text_of(value)
+        return self.of(dumped, depth - 1)
 
     def _first_items(self, items: Iterable[Any]) -> list[Any]:
         """Return a copy of *items*, at most as many as MAX_ITEMS leaves."""
@@ -135,6 +138,13 @@ class _Copy:
             return value.decode("utf-8")
         except UnicodeDecodeError:  # a picture, a sound, a file
             return f"<{len(value)} bytes>"
+
+
+def _is_iterator(kind: type) -> bool:
+    """Return whether values of this class yield others, and have no `str` that says more, as files do."""
+    if not (hasattr(kind, "__next__") or hasattr(kind, "__anext__")):
+        return False
+    return kind.__module__ in ("builtins", "itertools") or kind.__repr__ is object.__repr__
 
 
 def _dump(value: Any) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Callable
 
+from .._shapes.media import described
 from .json_values import text_of, to_jsonable
 
 __all__ = ["correct_misspelt", "keyword_fields"]
@@ -51,10 +52,11 @@ def keyword_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the content's fields for keywords that `log` has no parameter for.
 
-    Reserved names move into `metadata`. `client_created_at` or `created_at` (a datetime, ISO 8601, or Unix seconds,
-    milli-, micro- or nanoseconds) sets the time of the task; one that is no time moves into `metadata` too.
+    Base64 in them is described. Reserved names move into `metadata`. `client_created_at` or `created_at` (a datetime,
+    ISO 8601, or Unix seconds, milli-, micro- or nanoseconds) sets the time of the task; one that is no time moves into
+    `metadata` too.
     """
-    fields = {text_of(name): to_jsonable(value) for name, value in extra.items() if value is not None}
+    fields = {text_of(name): described(to_jsonable(value)) for name, value in extra.items() if value is not None}
     if not isinstance(fields.get("metadata", {}), dict):
         # The server refuses an event whose metadata is no object.
         fields["metadata"] = {"value": fields["metadata"]}

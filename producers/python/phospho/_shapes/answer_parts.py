@@ -23,6 +23,7 @@ class AnswerParts:
         self._parts: dict[tuple[int, ...], Growing] = {}
         # The positions of parts below each position, so that none has to be searched for.
         self._below: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
+        self._positions_of_calls: set[tuple[int, ...]] = set()
         # Where the next piece of a call goes, by its choice and index.
         self._call_positions: dict[tuple[int, int], int] = {}
 
@@ -64,17 +65,26 @@ class AnswerParts:
             arguments = next((nested[field] for field in ARGUMENT_FIELDS if nested.get(field) is not None), None)
             name = nested.get("name")
             index = number(call, "index", self._count(choice) - (0 if name else 1))
-            identifier = call.get("id") if name else None
-            self._call(self._call_position(choice, max(index, 0), identifier), name, arguments)
+            position = self._call_position(choice, max(index, 0))
+            if isinstance(name, str) and name:
+                position = self._position_of_named(position, index, {**nested, "id": call.get("id")})
+            self._call(position, name, arguments)
 
-    def _call_position(self, choice: int, index: int, identifier: Any) -> tuple[int, ...]:
-        """Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each."""
-        position = (choice, CALLS, self._call_positions.get((choice, index), index))
-        part = self._parts.get(position)
-        if isinstance(identifier, str) and identifier:
-            if part is not None and part.identifier not in ("", identifier):
-                position = (choice, CALLS, self._count(choice))
-                self._call_positions[choice, index] = position[2]
+    def _call_position(self, choice: int, index: int) -> tuple[int, ...]:
+        return choice, CALLS, self._call_positions.get((choice, index), index)
+
+    def _position_of_named(self, position: tuple[int, ...], index: int, call: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return where a piece with a name goes: several calls may have one index, as in Gemini's OpenAI API."""
+        part, identifier = self._parts.get(position), call["id"] if isinstance(call["id"], str) else ""
+        arguments = next((call[field] for field in ARGUMENT_FIELDS if call.get(field) is not None), None)
+        if part is not None and (
+            part.identifier not in ("", identifier)
+            if identifier and part.identifier
+            else part.is_followed_by(call["name"], arguments_text(arguments))
+        ):
+            position = (position[0], CALLS, self._count(position[0]))
+            self._call_positions[position[0], max(index, 0)] = position[2]
+        if identifier:
             self._part(position, CALL).identifier = identifier
         return position
 
@@ -98,17 +108,21 @@ class AnswerParts:
 
     def _put(self, position: tuple[int, ...], part: Growing) -> Growing:
         self._parts[position] = part
+        if part.kind == CALL:
+            self._positions_of_calls.add(position)
         for above in _above(position):
             self._below.setdefault(above, set()).add(position)
         return part
 
     def _remove(self, position: tuple[int, ...]) -> None:
         if self._parts.pop(position, None) is not None:
+            self._positions_of_calls.discard(position)
             for above in _above(position):
                 self._below[above].discard(position)
 
     def _clear(self) -> None:
         self._parts.clear()
+        self._positions_of_calls.clear()
         self._below.clear()
 
 
