@@ -325,6 +325,62 @@ def test_messages_of_any_form_keep_their_text(side: str, value: Any, text: str) 
     assert chat_row({f"gen_ai.{side}.messages": written})[side] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("langfuse.observation.input", '[{"role": "user", "content": "Weath'),
+        ("langfuse.observation.output", '"It is 3 deg'),
+        ("mlflow.spanInputs", '{"messages": [{"role"'),
+        ("mlflow.spanOutputs", '"{\\"choices\\": ['),
+        ("traceloop.entity.input", '{"inputs": {"question": "Wea'),
+        ("input.value", '{"messages": [{"role"'),
+        ("output.value", '{"choices": [{"role"'),
+        ("ai.prompt", '{"messages": [{"role"'),
+        ("ai.response.object", '{"name": "An'),
+        ("llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments", '{"city": "Os'),
+        ("gen_ai.completion.0.tool_calls.0.arguments", '{"city": "Os'),
+        ("gen_ai.prompt.0.content", '[{"type": "text", "text": "Wea'),
+        ("request_data", '{"messages": [{"role"'),
+        ("request_data", '{"unknown": "shape"}'),
+        ("events", '[{"event.name": "gen_ai.user.mess'),
+        ("gcp.vertex.agent.llm_request", '{"unknown": "shape"}'),
+        ("gen_ai.usage.input_tokens", "many"),
+        ("llm.token_count.completion", -1),
+        ("gen_ai.usage.output_tokens", 2.5),
+        ("gen_ai.usage.cache_read.input_tokens", "n/a"),
+        ("mlflow.chat.tokenUsage", '{"input_tok'),
+        ("langfuse.observation.usage_details", "17"),
+    ],
+)
+def test_attribute_that_cannot_be_read_is_kept_and_counted(name: str, value: Any) -> None:
+    translation = raw_logs(read(chat(attributes={name: value})))
+
+    (log,) = translation.logs
+    assert translation.unread == {name: 1}
+    assert log["metadata"]["attributes"][name] == value
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"input.value": '{"messages": [{"role"', "llm.input_messages.0.message.content": "Weather?"},
+        {"llm.output_messages.0.message.content": '{"an answer": "that ends'},
+        {"output.value": '{"a": 1}', "output.mime_type": "application/json"},
+        {"gcp.vertex.agent.llm_request": "{}", "gen_ai.usage.input_tokens": "17", "events": "[]"},
+        {"output.value": '{"a text', "output.mime_type": "text/plain", "gen_ai.usage.output_tokens": ""},
+        {"mlflow.trace.user": '""', "langfuse.observation.output": '"a text"'},
+    ],
+)
+def test_attributes_that_can_be_read_are_not_counted(attributes: dict[str, Any]) -> None:
+    assert raw_logs(read(chat(attributes=attributes))).unread == {}
+
+
+def test_empty_text_of_mlflow_ends_no_search() -> None:
+    attributes = {"mlflow.llm.model": '""', "ai.model.id": "m"}
+
+    assert conventions.first_text(attributes, ("mlflow.llm.model", "ai.model.id")) == "m"
+
+
 def test_cut_messages_stay_among_the_attributes_and_are_counted() -> None:
     translation = raw_logs(read(chat(attributes={"gen_ai.input.messages": CUT, "gen_ai.output.messages": "Hello"})))
 

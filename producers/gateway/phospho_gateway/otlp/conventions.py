@@ -141,6 +141,7 @@ _CACHED_TOKENS = (
     ("ai.usage.cachedInputTokens", "ai.usage.inputTokenDetails.cacheWriteTokens"),
     ("gen_ai.usage.details.cache_read_input_tokens", "gen_ai.usage.details.cache_creation_input_tokens"),
 )
+COUNTS = (*TOKENS_IN, *TOKENS_OUT, *(name for names in _CACHED_TOKENS for name in names))
 # Among the properties that an app adds, LangGraph's thread for example.
 _SESSION_PROPERTIES = (
     "session_id", "conversation_id", "thread_id", "chat_id", "sessionId", "conversationId", "threadId", "chatId",
@@ -218,9 +219,10 @@ def first_text(attributes: Attributes, names: Iterable[str]) -> str:
     """Return the first of the named values that is text or a number, as text; empty where none is."""
     for name in names:
         value = attributes.get(name)
+        if name.startswith("mlflow."):
+            value = unquoted(value)  # MLflow writes its values as JSON.
         if type(value) is str and value:
-            # MLflow writes its values as JSON.
-            return str(unquoted(value)) if name.startswith("mlflow.") else value
+            return value
         if type(value) is int:
             return str(value)
     return ""

@@ -12,7 +12,7 @@ from phospho_schemas.shapes.figures import usage as usage_of
 _ADK_REQUEST = "gcp.vertex.agent.llm_request"
 _ADK_RESPONSE = "gcp.vertex.agent.llm_response"
 # Attributes of Langfuse and MLflow that hold the token counts of a call as JSON.
-_USAGES = ("langfuse.observation.usage_details", "mlflow.chat.tokenUsage")
+USAGES = ("langfuse.observation.usage_details", "mlflow.chat.tokenUsage")
 _ADK_TOKENS_IN = ("prompt_token_count", "tool_use_prompt_token_count")
 _ADK_TOKENS_OUT = ("candidates_token_count", "thoughts_token_count")
 _VERCEL_CALLS = "ai.response.toolCalls"
@@ -44,7 +44,7 @@ def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:
     response = usage_of(json_object(attributes.get("response_data")))
     if (response.tokens_in, response.tokens_out) != (None, None):
         return response.tokens_in, response.tokens_out
-    counts = next((counts for name in _USAGES if (counts := json_object(attributes.get(name)))), {})
+    counts = next((counts for name in USAGES if (counts := json_object(attributes.get(name)))), {})
     return _side_count(counts, "input", "prompt_tokens"), _side_count(counts, "output", "completion_tokens")
 
 

@@ -20,7 +20,7 @@ from phospho_gateway.otlp.message_shapes import (
     of_openllmetry,
 )
 from phospho_gateway.otlp.spans import Attributes, Span, SpanEvent
-from phospho_gateway.otlp.values import indexed, is_cut_json, json_objects, json_text, json_value, unquoted
+from phospho_gateway.otlp.values import indexed, json_objects, json_text, json_value, unquoted
 
 # Events whose fields are what other libraries write as attributes.
 _DETAIL_EVENTS = (
@@ -36,21 +36,6 @@ _INPUT_EVENTS = {
     "gen_ai.tool.message": "tool",
 }
 _CHOICE_EVENT = "gen_ai.choice"
-# Attributes that hold messages as JSON.
-_JSON_ATTRIBUTES = (
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.system_instructions",
-    "gen_ai.prompt",
-    "gen_ai.completion",
-    "ai.prompt.messages",
-    "ai.response.toolCalls",
-    "gcp.vertex.agent.llm_request",
-    "gcp.vertex.agent.llm_response",
-    "events",
-    "request_data",
-    "response_data",
-)
 
 
 def input_of(span: Span) -> Any:
@@ -108,22 +93,13 @@ def _is_gemini(attributes: Attributes) -> bool:
     return provider.startswith(("gcp.gemini", "gcp.gen_ai", "gemini", "google")) or "gemini" in model
 
 
-def tokens_in(attributes: Attributes) -> int | None:
-    """Return the input tokens of a call, those from the provider's cache included."""
-    count = conventions.tokens_in(attributes)
-    return frameworks.reported_tokens(attributes)[0] if count is None else count
-
-
-def tokens_out(attributes: Attributes) -> int | None:
-    """Return the output tokens of a call."""
-    count = conventions.tokens_out(attributes)
-    return frameworks.reported_tokens(attributes)[1] if count is None else count
-
-
-def unread_attributes(span: Span) -> list[str]:
-    """Return the attributes whose messages are JSON that was cut, so that their text is stored as it came."""
-    attributes = _with_details(span)
-    return [name for name in _JSON_ATTRIBUTES if is_cut_json(attributes.get(name))]
+def tokens_of(attributes: Attributes) -> tuple[int | None, int | None]:
+    """Return the input tokens of a call, those from the provider's cache included, and its output tokens."""
+    counts = conventions.tokens_in(attributes), conventions.tokens_out(attributes)
+    if None not in counts:
+        return counts
+    reported = frameworks.reported_tokens(attributes)
+    return reported[0] if counts[0] is None else counts[0], reported[1] if counts[1] is None else counts[1]
 
 
 def system_prompt_of(span: Span) -> str:

@@ -46,8 +46,8 @@ def export_response(accepted: Accepted) -> ExportTraceServiceResponse:
     """
     Return the response to an accepted export, with the number of its rejected spans and the reasons.
 
-    Spans of no task, and messages that were cut, are not rejected; a message beside a count of 0 is OTLP's form of a
-    warning.
+    Spans of no task, and attributes that were not read, are not rejected; a message beside a count of 0 is OTLP's form
+    of a warning.
     """
     response = ExportTraceServiceResponse()
     messages = [_reasons(accepted.spans, accepted.rejected)] if accepted.rejected else []
@@ -93,8 +93,8 @@ def _without_task(span_count: int, unattached: int) -> str:
 def _unread(span_count: int, unread: Counter[str]) -> str:
     names = ", ".join(f"{name} ({count})" for name, count in unread.most_common(_MAX_REASONS))
     return (
-        f"{max(unread.values())} of {span_count} spans have messages that are not whole JSON, whose text is stored as "
-        f"it came: {names}; raise OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+        f"{max(unread.values())} of {span_count} spans have attributes that could not be read, which are stored as "
+        f"they came: {names}; where a limit has cut them, raise OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
     )
 
 

@@ -7,13 +7,14 @@ Pure, and a function of one export alone: the same export, sent again, makes the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from phospho_gateway.otlp import conventions, messages
 from phospho_gateway.otlp.spans import Attributes, Span
 from phospho_gateway.otlp.steps import step_of, steps_of
 from phospho_gateway.otlp.traces import Trace
+from phospho_gateway.otlp.unread import unread_attributes
 from phospho_gateway.otlp.values import bounded, cut
 from phospho_schemas.ids import derived_uuid
 
@@ -25,8 +26,7 @@ _MAX_SCOPE_CHARACTERS = 200
 class Translation(NamedTuple):
     """
     The raw logs of an export, the number of spans that are steps of them, the steps whose task is in another export,
-    and the number of all other spans; for each attribute whose messages could not be read, the number of tasks that
-    have it.
+    and the number of all other spans; for each attribute that could not be read, the number of tasks that have it.
     """
 
     logs: list[dict[str, Any]]
@@ -48,10 +48,9 @@ def raw_logs(spans: Sequence[Span]) -> Translation:
     for trace in map(Trace, spans_by_trace.values()):
         steps = trace.steps_by_task()
         step_count += sum(map(len, steps.values()))
-        logs += [_log(task, steps[task.span_id], trace) for task in trace.tasks]
+        logs += [_log(task, steps[task.span_id], trace, unread) for task in trace.tasks]
         if not trace.tasks:
             loose_steps += [_loose_step(span) for span in trace.spans if conventions.kind_of(span.attributes)]
-        unread.update(name for task in trace.tasks for name in messages.unread_attributes(task))
     unattached = len(spans) - len(logs) - step_count - len(loose_steps)
     return Translation(logs, step_count, loose_steps, unattached=unattached, unread=unread)
 
@@ -70,10 +69,13 @@ def task_id_of(span: Span) -> str:
     return derived_uuid(span.start_ns // 1_000_000, "otlp", span.trace_id, span.span_id)
 
 
-def _log(task: Span, steps: Sequence[Span], trace: Trace) -> dict[str, Any]:
-    """Return the raw log of a task. The calls inside it fill in what its own span leaves out."""
+def _log(task: Span, steps: Sequence[Span], trace: Trace, unread: Counter[str]) -> dict[str, Any]:
+    """Return the raw log of a task, and count *unread* attributes. Calls inside it fill in what its span leaves out."""
     calls = [task, *(step for step in steps if trace.is_call(step))]
-    outputs = messages.outputs_of(task) or _first(messages.outputs_of(call) for call in reversed(calls[1:])) or []
+    own_input, own_outputs = messages.input_of(task), messages.outputs_of(task)
+    outputs = own_outputs or _first(messages.outputs_of(call) for call in reversed(calls[1:])) or []
+    unread_names = unread_attributes(task, has_input=bool(own_input), has_output=bool(own_outputs))
+    unread.update(unread_names)
     identity = trace.identity_of(task)
     log = {
         "task_id": task_id_of(task),
@@ -81,22 +83,23 @@ def _log(task: Span, steps: Sequence[Span], trace: Trace) -> dict[str, Any]:
         "user_id": identity.user_id,
         "version_id": task.origin.resource.version_id,
         "client_created_at": task.start_ns / 1e9 if task.start_ns else None,
-        "input": _first(messages.input_of(call) for call in calls) or "",
+        "input": own_input or _first(messages.input_of(call) for call in calls[1:]) or "",
         "output": outputs[0] if outputs else None,
         "raw_output": outputs if len(outputs) > 1 else None,
         "system_prompt": _first(messages.system_prompt_of(call) for call in calls),
-        "metadata": _metadata(task, calls, steps),
+        "metadata": _metadata(task, calls, steps, unread_names),
     }
     return {name: value for name, value in log.items() if value is not None}
 
 
-def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[str, Any]:
-    attributes = conventions.other_attributes(task.attributes, messages.unread_attributes(task))
+def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span], unread: Sequence[str]) -> dict[str, Any]:
+    attributes = conventions.other_attributes(task.attributes, unread)
     shown_steps = steps_of(steps)
+    counts = [messages.tokens_of(call.attributes) for call in calls]
     metadata = {
         "model": _first(conventions.first_text(call.attributes, conventions.MODEL) for call in calls),
-        "tokens_in": _tokens(calls, messages.tokens_in),
-        "tokens_out": _tokens(calls, messages.tokens_out),
+        "tokens_in": _tokens([tokens_in for tokens_in, _ in counts]),
+        "tokens_out": _tokens([tokens_out for _, tokens_out in counts]),
         "latency_ms": task.latency_ms,
         "trace_id": task.trace_id,
         "span_id": task.span_id,
@@ -114,11 +117,10 @@ def _metadata(task: Span, calls: Sequence[Span], steps: Sequence[Span]) -> dict[
     return conventions.app_properties(task.attributes) | metadata
 
 
-def _tokens(calls: Sequence[Span], count_of: Callable[[Attributes], int | None]) -> int | None:
-    """Return the tokens of a task: those on its own span, else the sum over the calls inside it, never both."""
-    own_count, *counts = (count_of(call.attributes) for call in calls)
-    if own_count is not None:
-        return own_count
+def _tokens(counts: Sequence[int | None]) -> int | None:
+    """Return the tokens of a task: those on its own span, the first, else the sum over the calls inside, never both."""
+    if counts[0] is not None:
+        return counts[0]
     reported = [count for count in counts if count is not None]
     return sum(reported) if reported else None
 

@@ -16,7 +16,7 @@ from phospho_web.requests import parse_json
 _MAX_INDEX_DIGITS = 6
 _CUT = "…"
 _JSON_STARTS = ("{", "[", '"{', '"[')
-_JSON_START = re.compile(r'\s*(\{\s*"|\[\s*[{"\[])')
+_JSON_START = re.compile(r'\s*(\{\s*"|\[\s*[{"\[]|"[{\[])')
 _NUMBER = re.compile(r"\s*[0-9]{1,15}(\.[0-9]{0,15})?\s*")
 _MAX_COUNT = 2**53
 
