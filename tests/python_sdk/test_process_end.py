@@ -140,7 +140,7 @@ def test_log_that_a_new_init_overtakes_is_sent(server: Any) -> None:
 
 
 def test_idle_thread_ends_and_the_next_log_starts_another(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)
+    monkeypatch.setattr("phospho._delivery.sender_thread.IDLE_S", 0.05)
     client = phospho.Client(base_url=server.url, api_key="k", tick=0)
     for number in range(3):
         client.log(input=str(number))
@@ -157,12 +157,12 @@ def test_locks_are_those_of_gevent_after_it_has_patched_threading(server: Any, m
     client.log(input="a")
 
     assert client.flush().is_complete
-    assert client._pipeline.queue.lock_kind is threading._PyRLock
+    assert client._pipeline.sender._thread.lock_kind is threading._PyRLock
 
 
 @pytest.mark.parametrize("is_streaming", [False, True])
 def test_client_dropped_while_idle_closes_its_transport(monkeypatch: pytest.MonkeyPatch, is_streaming: bool) -> None:
-    monkeypatch.setattr("phospho._delivery.queue.IDLE_S", 0.05)
+    monkeypatch.setattr("phospho._delivery.sender_thread.IDLE_S", 0.05)
     transport = _Transport()
     client = phospho.Client(transport=transport, tick=0)
     client.log(input="whole")
@@ -188,3 +188,33 @@ class _Transport(phospho.Transport):
 
     def close(self) -> None:
         self.closed += 1
+
+
+def test_clients_of_one_server_share_a_thread(server: Any) -> None:
+    clients = [phospho.Client(base_url=server.url, api_key=f"k{number % 3}", tick=0.01) for number in range(50)]
+    for client in clients:
+        client.log(input="a")
+    assert sender_threads() == 1
+
+    assert all(client.flush().is_complete for client in clients)
+    for client in clients[:25]:
+        client.log(input="b")
+        assert client.close().is_complete
+    for client in clients[25:]:
+        client.log(input="b")
+    assert sender_threads() == 1
+    assert all(client.flush().is_complete for client in clients[25:])
+    assert len(server.logs) == 100
+
+
+def test_client_whose_events_fail_holds_up_no_other(server: Any) -> None:
+    server.script = lambda request: server.error(500) if "bad" in str(request.document) else None
+    failing, other = (phospho.Client(base_url=server.url, api_key="k", tick=0.01) for _ in range(2))
+    failing.log(input="bad")
+    wait_until(lambda: failing.stats().retried != {})
+
+    other.log(input="good")
+
+    assert other.flush().is_complete
+    assert (failing.stats().queued, sender_threads()) == (1, 1)
+    failing.close(timeout=0)

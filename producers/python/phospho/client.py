@@ -54,7 +54,7 @@ _NO_KEY = (
 
 class Client:
     """
-    Logs to one project by its own queue and thread. One process may have several.
+    Logs to one project by its own queue. One process may have several; those of one server share a thread.
 
     The default transport is HTTP. `kafka="host:9092"` or a `transport` replaces it. PHOSPHO_API_KEY,
     PHOSPHO_PROJECT_ID and PHOSPHO_BASE_URL stand in for arguments that are left out. Making a client sends nothing

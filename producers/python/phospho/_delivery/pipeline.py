@@ -18,6 +18,7 @@ from .counters import Counters, Stats
 from .flushes import FlushResult
 from .queue import Event, LogQueue
 from .sender import Sender
+from .sender_thread import forget_threads, thread_of
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -55,9 +56,11 @@ class Pipeline:
     def _begin(self) -> None:
         self._is_retired = False
         self.counters = Counters()
-        self.queue = LogQueue(self.settings.limits)
+        thread = thread_of(self._destination)
+        self.queue = LogQueue(self.settings.limits, thread)
         self.sender = Sender(
             queue=self.queue,
+            thread=thread,
             transport=self.transport,
             settings=self.settings,
             counters=self.counters,
@@ -120,23 +123,24 @@ class Pipeline:
         with self.queue.changed:
             if self.queue.is_closed:
                 return
-            # A thread that was idle has ended, and can't close what it leaves.
-            is_running = self.sender.is_running or (self.queue.has_ready_events and self.sender.start())
+            # A sender without events is not served any more, and can't close what it leaves.
+            is_busy = self.sender.is_busy or (self.queue.has_ready_events and self.sender.start())
             self.queue.close()
-        if not is_running:
+        if not is_busy:
             self._release()
 
     def _hand_over(self, events: Sequence[Event]) -> bool:
         """
         Pass failed events of a retired client to the first one that has retired with the same receiver.
 
-        So an app that makes a client for each request has one thread that retries. Return False if that is this one.
+        So an app that makes a client for each request has one queue of them, which is bounded. Return False if that is
+        this one's.
         """
         if self._spool is not None or self._destination is None:
             return False
         with _HEIRS_LOCK:
             heir = _HEIRS.setdefault(self._destination, self)
-            if heir is self or not heir.sender.is_running:
+            if heir is self or not heir.sender.is_busy:
                 _HEIRS[self._destination] = self
                 return False
             for event in events:
@@ -159,8 +163,10 @@ class Pipeline:
         self._is_retired = False
         self.queue.complete_all()
         result = self.flush(timeout_s)
-        self.queue.abandon()
-        if self.sender.is_running:
+        with self.queue.changed:
+            is_busy = self.sender.is_busy
+            self.queue.abandon()
+        if is_busy:
             self.sender.join(min(1.0, timeout_s))
         else:
             self._release()
@@ -272,7 +278,7 @@ class Pipeline:
             self.counters.count_error(source, error)
 
     def _start(self) -> None:
-        if not self.sender.is_running:
+        if not self.sender.is_busy:
             self.sender.start()
 
 
@@ -356,6 +362,7 @@ def _after_fork_in_child() -> None:
     _ending = ""
     _HEIRS_LOCK = threading.RLock()
     _HEIRS.clear()
+    forget_threads()
     for pipeline in list(_PIPELINES):
         pipeline.after_fork()
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Callable
+from typing import Any
 
 from .._content.json_values import approximate_bytes, encode
 from .._shapes.masking import Mask, masked_log
-from ..config import DEFAULT_LIMITS, Limits
+from ..config import Limits
+from .sender_thread import SenderThread
 
 __all__ = ["Event", "LogQueue"]
 
 LOG = "log"
 FEEDBACK = "feedback"
 LABEL = "label"
-
-# A sender's thread ends when nothing was logged for this long. The next log starts another.
-IDLE_S = 2.0
 
 
 class Event:
@@ -75,25 +73,23 @@ class LogQueue:
     re-entrant, so a `log` in a signal handler or a finalizer cannot deadlock.
     """
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: Limits, thread: SenderThread) -> None:
         self.events: dict[str, Event] = {}
         self.limits = limits
-        self.renew_lock()
+        self._thread = thread
         self._in_flight: dict[str, Event] = {}
-        self._clock = clock
         self._held_bytes = 0
         self._ready = 0
-        self._is_sender_idle = False
+        self._ready_since_s = 0.0
         self._flushes_active = 0
-        self._flushes_begun = 0
+        self.flushes_begun = 0
         self._is_closed = False
         self._is_abandoned = False
 
-    def renew_lock(self) -> None:
-        """Make the lock anew, of the kind that `threading` has now. Nobody may wait for the old one."""
-        lock = threading.RLock()
-        self.lock_kind = type(lock)
-        self.changed = threading.Condition(lock)
+    @property
+    def changed(self) -> threading.Condition:
+        """The lock, which is that of the thread that sends the events."""
+        return self._thread.changed
 
     def __len__(self) -> int:
         """Return the number of events held, in flight included."""
@@ -164,6 +160,7 @@ class LogQueue:
                 del self.events[event.id]
                 self._in_flight[event.id] = event
             self._ready -= len(batch)
+            self._ready_since_s = time.monotonic()
             return batch
 
     def _oldest_batch(self) -> list[Event]:
@@ -191,54 +188,24 @@ class LogQueue:
             held = [event for event in events if self._in_flight.pop(event.id, None) is not None]
             self._held_bytes -= sum(event.size_bytes for event in held)
 
-    def wait_for_batch(self, linger_s: float) -> bool:
+    def due_at(self, linger_s: float) -> float | None:
         """
-        Block until a batch is due and return True. Return False once the queue is closed and empty, or was empty for
-        IDLE_S.
+        Return when the next batch is due, on the monotonic clock. None if nothing is complete.
 
         A batch is due when it is full, *linger_s* after its first event, while a flush waits, and on `close`.
         """
-        with self.changed:
-            while True:
-                while not self._ready and not self._is_closed:
-                    self._is_sender_idle = True
-                    if not self.changed.wait(IDLE_S) and not self._ready:
-                        return False
-                self._is_sender_idle = False
-                self._linger(linger_s)
-                # A stream may have begun under the id of the waiting event. Then nothing is ready yet.
-                if self._ready or self._is_closed:
-                    return self._ready > 0 and not self._is_abandoned
-
-    def _linger(self, linger_s: float) -> None:
-        due_at = self._clock() + linger_s
-        while not self._is_due():
-            left_s = due_at - self._clock()
-            if left_s <= 0:
-                break
-            self.changed.wait(left_s)
+        if not self._ready:
+            return None
+        return 0.0 if self._is_due() else self._ready_since_s + linger_s
 
     def _is_due(self) -> bool:
         return self._flushes_active > 0 or self._is_closed or self._ready >= self.limits.batch_events
-
-    def pause(self, delay_s: float, may_hurry: bool) -> None:
-        """Block for *delay_s*, or until `close` or `abandon`. With *may_hurry* the next flush ends the pause too."""
-        with self.changed:
-            ends_at = self._clock() + delay_s
-            flushes_before, was_closed = self._flushes_begun, self._is_closed
-            while not (self._is_abandoned or (may_hurry and self._flushes_begun > flushes_before)):
-                if self._is_closed and not was_closed:
-                    break
-                left_s = ends_at - self._clock()
-                if left_s <= 0:
-                    break
-                self.changed.wait(left_s)
 
     def begin_flush(self) -> None:
         """Make batches due at once, until `end_flush`."""
         with self.changed:
             self._flushes_active += 1
-            self._flushes_begun += 1
+            self.flushes_begun += 1
             self.changed.notify_all()
 
     def end_flush(self) -> None:
@@ -275,6 +242,7 @@ class LogQueue:
 
     def _mark_ready(self) -> None:
         self._ready += 1
-        if self._is_sender_idle or self._ready == self.limits.batch_events:
-            self._is_sender_idle = False
+        if self._ready == 1:
+            self._ready_since_s = time.monotonic()
+        if self._ready == self.limits.batch_events:
             self.changed.notify_all()

@@ -1,10 +1,10 @@
-"""The thread that passes events from the queue to the transport until each is settled."""
+"""The passing of events from the queue to the transport until each is settled."""
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Sequence
-from typing import Callable
+from typing import Callable, NamedTuple
 
 from .._logger import error_text
 from ..config import Settings
@@ -12,25 +12,35 @@ from .counters import Counters
 from .flushes import Flush, FlushResult
 from .queue import Event, LogQueue
 from .retry_groups import SUSPECT_CODES, Group, event_count, regrouped
+from .sender_thread import SenderThread
 from .transport import Outcome, Transport, checked_outcomes
 
 __all__ = ["Sender"]
 
 
+class _Pause(NamedTuple):
+    """A pause before failed events are sent again. `close` ends it, and with `may_hurry` the next flush does."""
+
+    ends_at_s: float = 0.0
+    may_hurry: bool = False
+    flushes_before: int = 0
+    was_closed: bool = False
+
+
 class Sender:
     """
-    Sends the queue's events in batches, on a daemon thread that starts with an event and ends when none came for a
-    while.
+    Sends the queue's events in batches, on a thread that it shares with the other senders to its receiver.
 
-    The thread survives every failure. Events with the outcome "retry" are sent again after a pause. All others are
-    settled: counted, and removed from the queue. `on_settled` is called with them before a flush returns. Once the
-    queue is closed, `hand_over` may take the events that failed.
+    It survives every failure. Events with the outcome "retry" are sent again after a pause, in which others have the
+    thread. All others are settled: counted, and removed from the queue. `on_settled` is called with them before a flush
+    returns. Once the queue is closed, `hand_over` may take the events that failed.
     """
 
     def __init__(
         self,
         *,
         queue: LogQueue,
+        thread: SenderThread,
         transport: Transport,
         settings: Settings,
         counters: Counters,
@@ -40,38 +50,65 @@ class Sender:
     ) -> None:
         self.tick = settings.tick
         self._queue = queue
+        self._thread = thread
         self._transport = transport
         self._retry = settings.retry
         self._counters = counters
         self._on_settled = on_settled
         self._on_end = on_end
         self._hand_over = hand_over
-        self._is_serving = False
+        self._is_ended = False
         self._flushes: list[Flush] = []
-        self._thread: threading.Thread | None = None
-        self._lock = threading.RLock()
+        # Events that failed, and their pause.
+        self._groups: list[Group] = []
+        self._failed_rounds = 0
+        self._pause = _Pause()
 
     @property
     def is_running(self) -> bool:
         """True while the thread takes events."""
-        return self._is_serving and self._thread is not None and self._thread.is_alive()
+        return self._thread.is_alive and not self._is_ended
+
+    @property
+    def is_busy(self) -> bool:
+        """True while the thread has work for this sender."""
+        return self._thread.is_serving(self)
 
     def start(self) -> bool:
-        """Start the thread if there is none. Return False if the process is too near its end to start one."""
-        if self._queue.lock_kind is not type(threading.RLock()):
-            # gevent has patched `threading` since, as gunicorn's workers do after a fork. To its greenlets, which are
-            # one thread, the old lock is no lock.
-            self._queue.renew_lock()
-            self._lock = threading.RLock()
-        with self._queue.changed, self._lock:
-            if not self.is_running:
-                thread = threading.Thread(target=self._run, name="phospho-sender", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # "can't start new thread at interpreter shutdown"
-                    return False
-                self._thread, self._is_serving = thread, True
-            return True
+        """Begin to send. Return False if the process is too near its end to start a thread."""
+        return self._thread.serve(self)
+
+    def due_at(self) -> float | None:
+        """Return when there is something to do, None if there is nothing. Called under the queue's lock."""
+        if self._has_ended:
+            return None if self._is_ended else 0.0
+        if not self._groups:
+            return self._queue.due_at(self.tick)
+        is_hurried = self._pause.may_hurry and self._queue.flushes_begun > self._pause.flushes_before
+        is_hurried = is_hurried or (self._queue.is_closed and not self._pause.was_closed)
+        return 0.0 if is_hurried else self._pause.ends_at_s
+
+    def work(self) -> None:
+        """Send one batch, or the failed events once more; end when the queue is closed and nothing is left."""
+        with self._queue.changed:
+            is_ending = self._is_ended = self._has_ended
+        if is_ending:
+            self._groups = []
+            self._on_end()
+            return
+        try:
+            if self._groups:
+                self._send_again()
+            else:
+                self._deliver(self._queue.take())
+        except BaseException as error:  # the edge of the thread: a fault costs the events in flight, no more
+            self._counters.count_error("sender", error)
+            self._give_up(f"{type(error).__name__} in the sender")
+
+    @property
+    def _has_ended(self) -> bool:
+        is_empty = not self._groups and not self._queue.has_ready_events
+        return self._queue.is_abandoned or (self._queue.is_closed and is_empty)
 
     def flush(self, timeout_s: float) -> FlushResult:
         """Block until all events queued now are settled, or *timeout_s* is over."""
@@ -83,13 +120,13 @@ class Sender:
                 self._attempt(self._queue.take())
         finally:
             self._queue.end_flush()
-            with self._lock:
+            with self._queue.changed:
                 self._flushes.remove(flush)
         return flush.result()
 
     def _begin_flush(self) -> Flush:
         # Under the queue's lock, so that no id is settled between listing it and adding the flush.
-        with self._queue.changed, self._lock:
+        with self._queue.changed:
             flush = Flush(self._queue.ids_to_send())
             self._flushes.append(flush)
             self._queue.begin_flush()
@@ -100,29 +137,8 @@ class Sender:
         return self.flush(timeout_s=10.0)
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the thread to end after the queue was closed."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout_s)
-
-    def _run(self) -> None:
-        while self._queue.wait_for_batch(self.tick) or not self._has_ended():
-            try:
-                self._deliver(self._queue.take())
-            except BaseException as error:  # the edge of the thread: a fault costs the events in flight, no more
-                self._counters.count_error("sender", error)
-                self._give_up(f"{type(error).__name__} in the sender")
-
-    def _has_ended(self) -> bool:
-        """End the service if nothing is left to send. From then on `start` starts another thread."""
-        with self._queue.changed:
-            if self._queue.has_ready_events:
-                return False
-            self._is_serving = False
-            is_closed = self._queue.is_closed
-        if is_closed:
-            self._on_end()
-        return True
+        """Wait for the end after the queue was closed."""
+        self._thread.join(self, timeout_s)
 
     def _give_up(self, message: str) -> None:
         """
@@ -130,6 +146,7 @@ class Sender:
 
         They stay unsettled in the spool, if there is one: the next process sends them.
         """
+        self._groups = []
         lost = [(event, Outcome.rejected("fault", message)) for event in self._queue.in_flight()]
         for event, outcome in lost:
             self._counters.count_dropped(outcome.code, event.id, outcome.message)
@@ -138,19 +155,31 @@ class Sender:
         self._settle_flushes(lost)
 
     def _deliver(self, batch: list[Event]) -> None:
-        """Send *batch* until each event is settled, or the queue is abandoned."""
-        groups = [Group(batch)]
-        failed_rounds = 0
-        while groups and not self._queue.is_abandoned:
-            failed, retry_after_s = self._send_round(groups)
-            if not failed or self._queue.is_abandoned:
-                return
-            if self._queue.is_closed and self._hand_over([event for group in failed for event in group.events]):
-                return
-            failed_rounds = failed_rounds + 1 if event_count(failed) == event_count(groups) else 1
-            delay_s = self._retry.delay_s(failed_rounds - 1, retry_after_s)
-            self._queue.pause(delay_s, may_hurry=retry_after_s is None)
-            groups = regrouped(failed, self._queue.take)
+        """Send *batch* once. Events that failed wait for `_send_again`."""
+        self._failed_rounds = 0
+        self._send([Group(batch)] if batch else [])
+
+    def _send_again(self) -> None:
+        self._send(regrouped(self._groups, self._queue.take))
+
+    def _send(self, groups: list[Group]) -> None:
+        self._groups = groups
+        failed, retry_after_s = self._send_round(groups)
+        is_handed_over = self._queue.is_closed and self._hand_over_failed(failed)
+        self._groups = [] if is_handed_over or self._queue.is_abandoned else failed
+        if self._groups:
+            is_same = self._failed_rounds > 0 and event_count(failed) == event_count(groups)
+            self._failed_rounds = self._failed_rounds + 1 if is_same else 1
+            delay_s = self._retry.delay_s(self._failed_rounds - 1, retry_after_s)
+            self._pause = _Pause(
+                ends_at_s=time.monotonic() + delay_s,
+                may_hurry=retry_after_s is None,
+                flushes_before=self._queue.flushes_begun,
+                was_closed=self._queue.is_closed,
+            )
+
+    def _hand_over_failed(self, failed: Sequence[Group]) -> bool:
+        return bool(failed) and self._hand_over([event for group in failed for event in group.events])
 
     def _send_round(self, groups: Sequence[Group]) -> tuple[list[Group], float | None]:
         """Send each group once, up to a failure that no event can cause. Return the failed groups and Retry-After."""
@@ -202,6 +231,6 @@ class Sender:
         self._settle_flushes(settled)
 
     def _settle_flushes(self, settled: Sequence[tuple[Event, Outcome]]) -> None:
-        with self._lock:
+        with self._queue.changed:
             for flush in self._flushes:
                 flush.settle(settled)

@@ -46,7 +46,8 @@ class Transport:
     Base class of transports. Subclass it and override `send`.
 
     One thread at a time uses it. In a forked child `after_fork` is called before anything else. Transports with the
-    same `destination` send to the same receiver, so one may send what another has left. None: to one of its own.
+    same `destination` send to the same receiver, so one may send what another has left. Those whose `destination`
+    begins alike share a thread. None: a receiver and a thread of its own.
     """
 
     destination: tuple[str, ...] | None = None
