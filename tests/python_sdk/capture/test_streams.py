@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -426,3 +427,31 @@ def test_stream_that_is_never_read_is_its_input(recorded: phospho.RecordingTrans
     phospho.flush()
 
     assert [(log["input"], log["output"]) for log in recorded.logs] == [("why?", None)] * 2
+
+
+def test_events_as_text_are_read_as_their_data(recorded: phospho.RecordingTransport) -> None:
+    def chunk(text: str) -> str:
+        return json.dumps({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}}]})
+
+    @phospho.wrap
+    def endpoint(question: str) -> Iterator[str]:
+        yield ": a comment\n\n"
+        yield f"event: delta\ndata: {chunk('Hel')}\n\n"
+        yield f"data: {chunk('lo!')}\r\n\r\n"
+        yield "data: [DONE]\n\n"
+
+    @phospho.wrap
+    def documents(question: str) -> Iterator[Any]:
+        yield json.loads(chunk("Hello!"))
+        yield "[DONE]"
+
+    @phospho.wrap
+    def words(question: str) -> Iterator[str]:
+        yield "data: "
+        yield "none\n\n"
+
+    for function in (endpoint, documents, words):
+        list(function("why?"))
+    phospho.flush()
+
+    assert [log["output"] for log in recorded.logs] == ["Hello!", "Hello!", "data: none\n\n"]

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
 
 import phospho
@@ -34,6 +35,8 @@ NOON = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
         (np.uint64(2**64 - 1), 2**64 - 1),
         (-(10**40), -(10**40)),
         ({"a": 1}.values(), [1]),
+        (pydantic.RootModel[list[int]]([1]), [1]),
+        (pydantic.RootModel[str]("a"), "a"),
         ((number for number in "ab"), "<generator, not read>"),
         (map(str, "ab"), "<map, not read>"),
         (Decimal("0.5"), 0.5),

@@ -37,6 +37,7 @@ _ABSENT = ("NotGiven", "Omit")
 
 # A plain object with one of these attributes is a response or message of a client library.
 _MESSAGE_FIELDS = frozenset({"candidates", "choices", "content", "delta", "generations", "message", "messages", "role"})
+_ROOTS = (list, str, int, float)
 _DUMP_METHODS = ("model_dump", "to_dict", "dict", "_asdict")
 
 
@@ -147,15 +148,15 @@ def _is_iterator(kind: type) -> bool:
     return kind.__module__ in ("builtins", "itertools") or kind.__repr__ is object.__repr__
 
 
-def _dump(value: Any) -> dict[str, Any] | None:
-    """Return the fields of an object that can be dumped, or None."""
+def _dump(value: Any) -> Any:
+    """Return the fields of an object that can be dumped, or what pydantic's RootModel holds; else None."""
     if isinstance(value, type):
         return None
     names = [name for name in _DUMP_METHODS if hasattr(type(value), name)]
     try:
         for name in names:
             fields = _dumped_by(getattr(value, name), name)
-            if isinstance(fields, dict):
+            if isinstance(fields, dict) or (name == "model_dump" and isinstance(fields, _ROOTS)):
                 return fields
         if isinstance(value, SimpleNamespace) or _MESSAGE_FIELDS.intersection(getattr(value, "__dict__", ())):
             return dict(vars(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .._shapes.streams import Assembly
@@ -13,6 +14,8 @@ from .task_content import LogCall, OnError, chunk_text
 __all__ = ["StreamedAnswer"]
 
 _FIGURES = (int, float)
+# A whole server-sent event as text, which web apps yield.
+_EVENT = re.compile(r"(?:(?:data|event|id|retry)?:[^\n]*\r?\n)+\r?\n\Z")
 
 
 class StreamedAnswer:
@@ -63,6 +66,8 @@ class StreamedAnswer:
         """Return a chunk as JSON. Text and numbers of the app are text; other objects are read by their shape alone."""
         if isinstance(chunk, (bytes, bytearray)):
             return self._bytes.chunks(bytes(chunk))
+        if isinstance(chunk, str) and _EVENT.match(chunk):
+            return self._bytes.chunks(text_of(chunk).encode("utf-8", "replace"))
         shape = value.shape
         if isinstance(shape, str):
             return [shape] if isinstance(chunk, str) else []

@@ -41,6 +41,9 @@ _RESPONSES_ENDS = ("response.completed", "response.incomplete", "response.failed
 _ANTHROPIC_EVENTS = frozenset({"message_start", "message_delta", "message_stop", "content_block_stop", "ping"})
 _BEDROCK_EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop")
 
+# The last of OpenAI's server-sent events, which some apps pass on.
+_DONE = "[DONE]"
+
 
 class Assembly(AnswerParts):
     """
@@ -59,7 +62,7 @@ class Assembly(AnswerParts):
     def add(self, chunk: Any) -> bool:
         """Add one chunk, as JSON. Return whether its shape is known."""
         if isinstance(chunk, str):
-            self._grow((0, CONTENT), chunk)
+            self._grow((0, CONTENT), "" if chunk.strip() == _DONE else chunk)
             return True
         if not isinstance(chunk, Mapping):
             return False
