@@ -375,6 +375,19 @@ def test_attributes_that_can_be_read_are_not_counted(attributes: dict[str, Any])
     assert raw_logs(read(chat(attributes=attributes))).unread == {}
 
 
+@pytest.mark.parametrize("name", ["gen_ai.event.content", "event_body", "body"])
+def test_body_of_an_event_may_be_an_attribute(name: str) -> None:
+    events = [
+        ("gen_ai.user.message", {name: json.dumps({"content": "Weather?"})}),
+        ("gen_ai.choice", {name: json.dumps({"index": 0, "message": {"content": "Rain."}})}),
+    ]
+
+    (log,) = raw_logs(read(chat(events=events))).logs
+    row = row_of(log)
+
+    assert (row["input"], row["output"]) == ("Weather?", "Rain.")
+
+
 def test_empty_text_of_mlflow_ends_no_search() -> None:
     attributes = {"mlflow.llm.model": '""', "ai.model.id": "m"}
 

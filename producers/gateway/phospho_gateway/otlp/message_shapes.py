@@ -69,9 +69,13 @@ def of_choice(attributes: Attributes) -> list[Message]:
     return of_event("assistant", body if message is None else message)
 
 
+# Attributes of an event that hold its fields: Azure's, and those of log records that became events.
+_BODIES = ("gen_ai.event.content", "event_body", "body")
+
+
 def _body_of(attributes: Attributes) -> Attributes:
     """Return the fields of an event; of a body that was cut, the text as it came."""
-    body = json_value(attributes.get("gen_ai.event.content"))
+    body = json_value(next((attributes[name] for name in _BODIES if attributes.get(name)), None))
     return body if isinstance(body, dict) else {"content": body} if body else attributes
 
 
