@@ -288,3 +288,13 @@ def test_output_without_text_is_read_from_the_raw_output(output: dict[str, Any])
     assert task_of(raw_output=answer, **output)["output"] == "Hi"
     assert task_of(raw_output="Hi", **output)["output"] == "Hi"
     assert task_of(raw_output=answer, output="Hello")["output"] == "Hello"
+
+
+def test_raw_fields_keep_every_digit_of_integers() -> None:
+    line = (
+        b'{"project_id": "shop", "input": {"id": 123456789012345678901234}, "output": "x", "raw_output": [1e300, %d]}'
+    )
+
+    [task] = rows(Extraction()([record(line % 2**70)]))
+
+    assert (task["raw_input"], task["raw_output"]) == ('{"id":123456789012345678901234}', f"[1e+300,{2**70}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,15 @@ from phospho_schemas.shapes.figures import Usage, count, duration, model_name, u
 from phospho_schemas.shapes.media import described
 from phospho_schemas.shapes.requests import input_text, system_prompt
 from phospho_schemas.times import time_text
+from phospho_store.exact_json import has_large_number
 from phospho_workers.extraction.metadata import metadata_columns, task_metadata
 from phospho_workers.extraction.raw_log import MAX_ID_CHARACTERS, RawLog, text_or_empty
-from phospho_workers.runtime.json_bytes import encode
+from phospho_workers.runtime.json_bytes import decode_exactly, encode
 from phospho_workers.runtime.records import Record, Rejected
 
 _NO_USAGE = Usage()
+# Beyond 64 bits, an integer has at least as many digits.
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
 
 
 def task_row(log: RawLog) -> dict[str, Any]:
@@ -32,6 +36,9 @@ def task_row(log: RawLog) -> dict[str, Any]:
     metadata = task_metadata(log.fields, implausible_time)
     raw_input, raw_output = _raw(log.fields, "input"), _raw(log.fields, "output")
     content = _content(log.fields, raw_input, raw_output)
+    if _LONG_INTEGER.search(log.record.value) and has_large_number([raw_input, raw_output]):
+        exact = decode_exactly(log.record.value)
+        raw_input, raw_output = _raw(exact, "input"), _raw(exact, "output")
     latency_ms = duration(metadata.get("latency_ms", metadata.get("latencyMs")))
     return {
         "schema_version": SCHEMA_VERSION,
