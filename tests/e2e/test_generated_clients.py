@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from fixtures.node import built_package, installed, json_lines
 from fixtures.node import run as run_command
@@ -115,14 +116,14 @@ class GeneratedClient:
         self._client = package.AuthenticatedClient(base_url=server.base_url, token=server.api_key)
         self._modules = {path.stem: path for path in (folder / name / "api").glob("*/*.py")}
 
-    def call(self, operation_id: str) -> Any:
-        """Return the response of an operation."""
+    def call(self, operation_id: str, body: dict[str, Any] | None = None) -> Any:
+        """Return the response of an operation, with *body* in place of that in BODIES."""
         _, path, operation = self.operations[operation_id]
         function = self._module(operation_id).sync_detailed
         values = path_values(path, operation).values()
         arguments: dict[str, Any] = {"client": self._client}
         if "requestBody" in operation:
-            arguments["body"] = _model_of(function, BODIES[operation_id])
+            arguments["body"] = _model_of(function, body or BODIES[operation_id])
         return function(*values, **arguments)
 
     def close(self) -> None:
@@ -187,6 +188,41 @@ def test_generated_clients_call_every_ingest_and_query_endpoint(clients: list[Ge
     assert set(failed) == MISSING, failed
     # Their answers have no schema.
     assert unparsed == {"post_sql", "get_metrics"}
+
+
+def test_generated_client_loses_nothing_of_an_event(server: OneProcess, clients: list[GeneratedClient]) -> None:
+    client = next(client for client in clients if "post_api_v1_events" in client.operations)
+    event = TASK | {"task_id": "t-python", "output": {"choices": [{"message": {"content": "Sure."}}]}}
+
+    response = client.call(
+        "post_api_v1_events", event | {"metadata": {"client": "python", "tokens_in": 3}, "plan": "pro"}
+    )
+
+    assert response.status_code == 201
+    columns = "input, output, session_id, user_id, metadata.client, metadata.plan, tokens_in"
+    stored = server.sql(f"SELECT {columns} FROM tasks WHERE task_id = 't-python'")
+    assert stored.split("\t") == ["I want a refund", "Sure.", "s-1", "ann", "python", "pro", "3\n"]
+
+
+def test_bodies_are_those_of_the_documents(documents: dict[str, dict[str, Any]]) -> None:
+    schemas = {
+        operation["operationId"]: {**_json_schema(operation["requestBody"]), "components": document["components"]}
+        for document in documents.values()
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        if operation.get("operationId") in BODIES
+    }
+    for operation_id, body in BODIES.items():
+        validator = Draft202012Validator(schemas[operation_id])
+        assert [error.message for error in validator.iter_errors(body)] == [], operation_id
+        # The document says what is needed: an empty body of an ingest endpoint is none of its bodies.
+        optional = ("post_v1_traces", "post_v3_otl_project_id", "post_api_v1_events_event_id_feedback")
+        assert validator.is_valid({}) == (operation_id in optional), operation_id
+
+
+def _json_schema(request_body: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = request_body["content"]["application/json"]["schema"]
+    return schema
 
 
 # npm may have to install the generator first.
