@@ -218,3 +218,14 @@ def test_client_whose_events_fail_holds_up_no_other(server: Any) -> None:
     assert other.flush().is_complete
     assert (failing.stats().queued, sender_threads()) == (1, 1)
     failing.close(timeout=0)
+
+
+def test_second_close_waits_for_nothing(server: Any) -> None:
+    client = phospho.Client(base_url="http://127.0.0.1:1", api_key="k", tick=0.01)
+    client.log(input="a")
+    assert client.close(timeout=0).pending
+
+    began = time.monotonic()
+    client.close(timeout=20)
+
+    assert time.monotonic() - began < 15

@@ -114,9 +114,11 @@ class Sender:
         """Block until all events queued now are settled, or *timeout_s* is over."""
         flush = self._begin_flush()
         try:
-            if flush.pending and self.start():
+            if not flush.pending or self._queue.is_abandoned:
+                pass  # nothing will be sent any more
+            elif self.start():
                 flush.done.wait(timeout_s)
-            elif flush.pending:
+            else:
                 self._attempt(self._queue.take())
         finally:
             self._queue.end_flush()
