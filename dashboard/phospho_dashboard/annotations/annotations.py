@@ -65,6 +65,7 @@ class Annotations:
         self._store = services.store
         self._publisher = services.publisher
         self._read_feedback = read_feedback
+        self._clock = services.clock
         self._repository = LabelRepository(services.store, services.clock)
 
     def save_labels(self, project_id: str, visitor: Visitor, items: Sequence[Any]) -> list[Label]:
@@ -109,6 +110,8 @@ class Annotations:
         if self._publisher is None or self._read_feedback is None:
             raise no_publisher()
         await self._threads.run(self._check_tasks, project_id, [task_id])
+        # The last click wins, also over one at a dashboard whose clock is ahead.
+        self._clock.observe(await self._threads.run(self._repository.last_feedback, project_id, task_id))
         body = {"flag": flag, "comment": comment, "source": visitor.author}
         await self._publisher.publish([self._read_feedback(project_id, task_id, body)])
 

@@ -140,4 +140,4 @@ class DeadLetters(Repository):
             )
             for letter in letters
         ]
-        self._save("dead_letter_action_rows", rows)
+        self._save("dead_letter_action_rows", rows, self._greatest_revision("dead_letter_action_rows"))

@@ -31,6 +31,15 @@ class LabelRepository(Repository):
         """Store a note; one with the id of another replaces it, whichever process's clock is behind."""
         return self._save_one("note_rows", note, self._revision_of_note(note))
 
+    def last_feedback(self, project_id: str, task_id: str) -> int:
+        """Return the greatest revision of a task's feedback, which a person's flag comes after; 0 without any."""
+        rows = self._store.rows(
+            "SELECT max(revision) AS revision FROM feedback_rows"
+            " WHERE project_id = {project:String} AND task_id = {task:String}",
+            {"project": project_id, "task": task_id},
+        )
+        return int(rows[0]["revision"])
+
     def notes(self, project_id: str, task_ids: Sequence[str]) -> list[Note]:
         """Return the notes of these tasks, the oldest first."""
         rest = (

@@ -57,7 +57,7 @@ class ThemeRepository(Repository):
     def request_refresh(self, project_id: str, requested_by: str) -> ThemeRefresh:
         """Store that somebody wants the themes found anew."""
         row = ThemeRefresh(project_id=project_id, requested_by=requested_by, requested_at=utc_now())
-        return self._save_one("theme_refresh_rows", row)
+        return self._save_one("theme_refresh_rows", row, self._greatest_revision("theme_refresh_rows"))
 
     def save_edit(self, edit: ThemeEdit) -> ThemeEdit:
         """Store an edit and return it as it is stored."""
