@@ -21,7 +21,7 @@ from chaos.faults import FAULTS, clickhouse_outage, schedule
 from chaos.load import Load
 from chaos.outcome import Outcome, dead_letters, differing_rows, doubled_rows, ledger_totals, lost_tasks
 
-_DEFINITIONS = """
+DEFINITIONS = """
 definitions:
   - {name: refund, engine: keyword, scope: input, keywords: [refund]}
   - {name: useless, engine: regex, scope: input, pattern: "use(less)"}
@@ -33,10 +33,10 @@ Faults = Callable[[ChaosCluster], Counter[str]]
 
 
 def run(folder: Path, do_faults: Faults, pause_s: float) -> Outcome:
-    """Do faults to a cluster under load, then log the same input again in a project without faults."""
+    """Do faults to a cluster under load, then log the same input in a project without faults, to new processes."""
     with ChaosCluster(folder) as cluster:
         quiet = cluster.of_project("quiet")
-        (folder / "definitions.yaml").write_text(_DEFINITIONS)
+        (folder / "definitions.yaml").write_text(DEFINITIONS)
         for shape in (quiet, cluster):
             shape.apply_definitions(folder / "definitions.yaml")
         load, memory = Load(cluster, pause_s), PeakMemory(cluster)
@@ -47,7 +47,7 @@ def run(folder: Path, do_faults: Faults, pause_s: float) -> Outcome:
             cluster.supervise()
             cluster.settle()
             catch_up_s = time.monotonic() - begun_s
-        cluster.wait_until_all_are_ready()
+        cluster.restart_all()
         Load(quiet).repeat(load.batches)
         quiet.settle()
         return Outcome(

@@ -9,9 +9,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from chaos.cluster import SESSION_TIMEOUT_S, ChaosCluster
+from chaos.cluster import SESSION_TIMEOUT_S
 from fixtures.phospho_process import PhosphoProcess
 from fixtures.server_process import ReadyServer
+from fixtures.shapes import OnKafka
 
 _SLEEP_S = SESSION_TIMEOUT_S + 2.0
 _RESTART_S = 1.0
@@ -21,30 +22,30 @@ _LOAD_AROUND_S = 5.0
 _PAUSES_S = (0.2, 1.5)
 
 
-def _worker(cluster: ChaosCluster, choice: random.Random) -> PhosphoProcess:
+def _worker(cluster: OnKafka, choice: random.Random) -> PhosphoProcess:
     return cluster.workers[choice.choice(sorted(cluster.workers))]
 
 
-def _kill_worker(cluster: ChaosCluster, choice: random.Random) -> None:
+def _kill_worker(cluster: OnKafka, choice: random.Random) -> None:
     worker = _worker(cluster, choice)
     worker.kill()
     worker.start()
 
 
-def _stop_worker(cluster: ChaosCluster, choice: random.Random) -> None:
+def _stop_worker(cluster: OnKafka, choice: random.Random) -> None:
     """A stop and a start are two rebalances."""
     worker = _worker(cluster, choice)
     worker.stop()
     worker.start()
 
 
-def _kill_gateway(cluster: ChaosCluster, choice: random.Random) -> None:
+def _kill_gateway(cluster: OnKafka, choice: random.Random) -> None:
     gateway = cluster.gateways[choice.choice(sorted(cluster.gateways))]
     gateway.kill()
     gateway.start()
 
 
-def _make_a_zombie(cluster: ChaosCluster, choice: random.Random) -> None:
+def _make_a_zombie(cluster: OnKafka, choice: random.Random) -> None:
     pid = _worker(cluster, choice).pid
     if pid is not None:
         os.kill(pid, signal.SIGSTOP)
@@ -52,7 +53,7 @@ def _make_a_zombie(cluster: ChaosCluster, choice: random.Random) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-def _add_a_worker(cluster: ChaosCluster, choice: random.Random) -> None:
+def _add_a_worker(cluster: OnKafka, choice: random.Random) -> None:
     """A third worker of a stage comes and goes: rebalances of those that stay."""
     stage = choice.choice(["extraction", "detection", "sink"])
     with cluster.worker(f"{stage}-guest") as guest:
@@ -67,15 +68,15 @@ def _restart(server: ReadyServer, choice: random.Random) -> None:
     server.start()
 
 
-def _restart_broker(cluster: ChaosCluster, choice: random.Random) -> None:
+def _restart_broker(cluster: OnKafka, choice: random.Random) -> None:
     _restart(cluster.kafka, choice)
 
 
-def _restart_clickhouse(cluster: ChaosCluster, choice: random.Random) -> None:
+def _restart_clickhouse(cluster: OnKafka, choice: random.Random) -> None:
     _restart(cluster.clickhouse, choice)
 
 
-def _outage(cluster: ChaosCluster, server: ReadyServer, choice: random.Random) -> None:
+def _outage(cluster: OnKafka, server: ReadyServer, choice: random.Random) -> None:
     """A worker is killed during the outage, so that others take over what it had begun."""
     server.kill()
     _kill_worker(cluster, choice)
@@ -83,15 +84,15 @@ def _outage(cluster: ChaosCluster, server: ReadyServer, choice: random.Random) -
     server.start()
 
 
-def _broker_outage(cluster: ChaosCluster, choice: random.Random) -> None:
+def _broker_outage(cluster: OnKafka, choice: random.Random) -> None:
     _outage(cluster, cluster.kafka, choice)
 
 
-def _clickhouse_outage(cluster: ChaosCluster, choice: random.Random) -> None:
+def _clickhouse_outage(cluster: OnKafka, choice: random.Random) -> None:
     _outage(cluster, cluster.clickhouse, choice)
 
 
-def clickhouse_outage(seconds: float, cluster: ChaosCluster) -> Counter[str]:
+def clickhouse_outage(seconds: float, cluster: OnKafka) -> Counter[str]:
     """Stop ClickHouse for some seconds, with load before and after."""
     time.sleep(_LOAD_AROUND_S)
     cluster.clickhouse.kill()
@@ -101,7 +102,7 @@ def clickhouse_outage(seconds: float, cluster: ChaosCluster) -> Counter[str]:
     return Counter({"outage of ClickHouse": 1})
 
 
-Fault = Callable[[ChaosCluster, random.Random], None]
+Fault = Callable[[OnKafka, random.Random], None]
 # With the share of each among the faults.
 FAULTS: Mapping[str, tuple[Fault, int]] = {
     "kill -9 of a worker": (_kill_worker, 10),

@@ -11,8 +11,11 @@ import argparse
 import asyncio
 import itertools
 import logging
+import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +54,8 @@ _AT_ONCE = 20
 # A record that ClickHouse refuses costs ten statements, one that a stage refuses costs microseconds.
 _SHARE_FOR_THE_SINK = 50
 _PROGRESS_EVERY = 50_000
+# Ctrl+C, or a kill, ends the inputs: what they came to is reported.
+_stopping = threading.Event()
 
 
 @dataclass
@@ -191,13 +196,13 @@ class FuzzedGateway:
 async def fuzz_bodies(store: Store, outcome: FuzzOutcome, number: int, seed: int) -> None:
     """Post bodies, let the consumers read what was accepted, and take the balance of the ledger."""
     gateway = FuzzedGateway(store, Consumers(store), outcome)
-    inputs = itertools.islice(bodies(seed), number)
+    inputs = _until_stopped(bodies(seed), number)
     for index, group in enumerate(_groups(inputs, _AT_ONCE)):
         await asyncio.gather(*map(gateway.post, group))
         if index % (_BATCH // _AT_ONCE) == 0:
             await asyncio.sleep(0)
             gateway.flush()
-            _note_progress(outcome, "bodies", index * _AT_ONCE)
+            _note_progress(store, outcome, "bodies", index * _AT_ONCE)
     await asyncio.sleep(0.1)
     gateway.flush()
     gateway.reads.close()
@@ -208,7 +213,7 @@ def fuzz_records(store: Store, outcome: FuzzOutcome, number: int, seed: int) -> 
     """Give raw logs to all consumers and rows to the sink; each becomes a row or a dead letter, or this raises."""
     consumers, rows = Consumers(store), row_records(seed)
     sink_number = number // _SHARE_FOR_THE_SINK
-    inputs = itertools.islice(raw_records(seed), number - sink_number)
+    inputs = _until_stopped(raw_records(seed), number - sink_number)
     for index, batch in enumerate(_groups(inputs, _BATCH)):
         consumers.process(batch)
         by_topic: dict[str, list[Record]] = {}
@@ -218,7 +223,7 @@ def fuzz_records(store: Store, outcome: FuzzOutcome, number: int, seed: int) -> 
         for topic, records in by_topic.items():
             consumers.insert(topic, records)
         outcome.records["raw logs"] += len(batch)
-        _note_progress(outcome, "records", index * _BATCH)
+        _note_progress(store, outcome, "records", index * _BATCH)
     outcome.records.update(consumers.rows)
 
 
@@ -237,10 +242,18 @@ def _ledger(store: Store) -> dict[str, int]:
     return dict(totals)
 
 
-def _note_progress(outcome: FuzzOutcome, name: str, number: int) -> None:
-    if number % _PROGRESS_EVERY == 0:
-        outcome.megabytes.append(resident_megabytes("self"))
-        print(f"{number} {name}, {outcome.megabytes[-1]} MB", file=sys.stderr, flush=True)
+def _note_progress(store: Store, outcome: FuzzOutcome, name: str, number: int) -> None:
+    if number % _PROGRESS_EVERY:
+        return
+    outcome.megabytes.append(resident_megabytes("self"))
+    [parts] = store.rows("SELECT count() AS parts, countIf(active) AS active FROM system.parts")
+    threads, files = (len(os.listdir(f"/proc/self/{folder}")) for folder in ("task", "fd"))
+    line = f"{number} {name}, {outcome.megabytes[-1]} MB, {threads} threads, {files} files, parts: {parts}"
+    print(time.strftime("%X"), line, file=sys.stderr, flush=True)
+
+
+def _until_stopped(inputs: Iterator[Any], number: int) -> Iterator[Any]:
+    return itertools.takewhile(lambda _: not _stopping.is_set(), itertools.islice(inputs, number))
 
 
 def _groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -276,6 +289,8 @@ def main() -> None:
     parser.add_argument("--bodies", type=int, default=100_000)
     parser.add_argument("--records", type=int, default=100_000)
     arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stopping.set())
     # The refused rows, one line each.
     logging.disable(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:

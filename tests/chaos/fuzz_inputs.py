@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gzip
 import itertools
 import json
@@ -10,6 +9,8 @@ import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import orjson
 
 from gateway.otlp.making import chat, json_body, request, span
 from phospho_schemas.topics import RAW_LOGS
@@ -142,7 +143,7 @@ def _record(choice: random.Random, topic: str, offset: int, value: bytes) -> Rec
 
 def _json_bytes(choice: random.Random, document: Any) -> bytes:
     """Return a document as it is, or changed as a tree, as bytes, or both. Ids are new in most of them."""
-    document = copy.deepcopy(document)
+    document = orjson.loads(orjson.dumps(document))
     for _ in range(choice.choice((0, 0, 1, 1, 2, 4))):
         document = _changed_tree(choice, document)
     if choice.random() < 0.8:

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
@@ -153,6 +155,58 @@ def test_logs_of_an_outage_are_stored_after_it(shape: OnKafka) -> None:
 
     assert shape.number("SELECT count() FROM tasks WHERE session_id = 'outage'") == 51
     assert shape.number("SELECT count() FROM analyses WHERE session_id = 'outage'") == 51
+
+
+def test_sink_waits_while_the_disk_is_full(shape: OnKafka) -> None:
+    """ClickHouse refuses an insert that would leave less than this on its disk."""
+    shape.settle()
+    letters = shape.number("SELECT count() FROM dead_letters")
+    shape.store.command("ALTER TABLE task_rows MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1e18")
+    try:
+        post_batch(shape, "full")
+        sink_log = shape.workers["sink"].log_path
+        shape.wait_until(lambda: "NOT_ENOUGH_SPACE" in sink_log.read_text(), "the sink has not met the full disk")
+        assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'full-')") == 0
+    finally:
+        shape.store.command("ALTER TABLE task_rows RESET SETTING min_free_disk_bytes_to_perform_insert")
+    shape.settle()
+
+    assert shape.number("SELECT count() FROM tasks WHERE startsWith(task_id, 'full-')") == 200
+    assert shape.number("SELECT count() FROM dead_letters") == letters
+    assert shape.workers["sink"].is_running()
+
+
+def test_gateway_goes_on_after_the_broker_restarted(shape: OnKafka) -> None:
+    """Clients that repeat what was answered 503 lose nothing, and nothing is doubled."""
+    gateway = shape.gateways["gateway"].pid
+    with ThreadPoolExecutor(4) as clients:
+        accepted = [clients.submit(_log_until_accepted, shape, f"restart-{number}") for number in range(4)]
+        shape.kafka.kill()
+        accepted += [clients.submit(_log_until_accepted, shape, f"restart-{number}") for number in range(4, 20)]
+        shape.kafka.start()
+        for answer in accepted:
+            answer.result()
+    shape.settle()
+
+    assert shape.gateways["gateway"].is_running()
+    assert shape.gateways["gateway"].pid == gateway
+    [stored] = shape.store.rows(
+        "SELECT count() AS n, uniqExact(task_id) AS tasks FROM tasks WHERE startsWith(task_id, 'restart-')"
+    )
+    assert stored == {"n": 20, "tasks": 20}
+
+
+def _log_until_accepted(shape: OnKafka, task_id: str) -> None:
+    headers = {"Authorization": f"Bearer {shape.api_key}"}
+    event = {"task_id": task_id, "session_id": task_id, "input": "a", "output": "b"}
+
+    def is_accepted() -> bool:
+        answer = httpx.post(f"{shape.base_url}/api/v1/events", json=event, headers=headers, timeout=120)
+        assert answer.status_code in (201, 503), answer.text
+        assert answer.status_code == 201 or int(answer.headers["Retry-After"]) > 0
+        return answer.status_code == 201
+
+    wait_until(is_accepted, f"{task_id} is not accepted", stalled_after_s=240, poll_interval_s=0.2)
 
 
 def test_task_logged_again_replaces_the_task_and_its_events(shape: OnKafka) -> None:

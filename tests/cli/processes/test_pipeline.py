@@ -24,6 +24,7 @@ from phospho_workers.detection.loader import DefinitionCache
 from phospho_workers.detection.stage import Detection
 from phospho_workers.extraction.stage import Extraction
 from phospho_workers.runtime.records import Record, StageOutput
+from store.facts import insert, task
 
 
 def log(task_id: str, **fields: object) -> Keyed:
@@ -202,6 +203,33 @@ async def test_publish_refuses_beyond_the_waiting_bytes(store: Store) -> None:
 
     assert (caught.value.status, caught.value.code) == (503, "overloaded")
     await pipeline.publish([log("third")])
+    pipeline.close()
+
+
+async def test_publish_refuses_beyond_its_bound_while_clickhouse_is_slow(store: Store) -> None:
+    """ClickHouse delays each insert into a table that has too many parts."""
+    insert(store, "task_rows", task("pipe", "earlier"))
+    limits = {"parts_to_delay_insert": 1, "min_delay_to_insert_ms": 3_000, "max_delay_to_insert": 3}
+    settings = ", ".join(f"{name} = {value}" for name, value in limits.items())
+    store.command(f"ALTER TABLE task_rows MODIFY SETTING {settings}")
+    pipeline = pipeline_on(store, max_waiting_bytes=100)
+    try:
+        first = asyncio.create_task(pipeline.publish([log("slow")]))
+        await asyncio.sleep(0)
+        with pytest.raises(Problem) as caught:
+            await pipeline.publish([log("refused")])
+        assert not first.done()
+        await first
+    finally:
+        store.command(f"ALTER TABLE task_rows RESET SETTING {', '.join(limits)}")
+
+    assert (caught.value.status, caught.value.code) == (503, "overloaded")
+    assert "Retry-After" in caught.value.headers()
+    await pipeline.publish([log("after")])
+    stored = store.rows("SELECT task_id FROM tasks WHERE task_id IN ('slow', 'refused', 'after') ORDER BY task_id")
+    assert [row["task_id"] for row in stored] == ["after", "slow"]
+    [delays] = store.rows("SELECT value FROM system.events WHERE event = 'DelayedInserts'")
+    assert int(delays["value"]) > 0
     pipeline.close()
 
 
