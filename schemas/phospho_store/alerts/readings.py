@@ -27,6 +27,7 @@ FROM
     FROM $rows
 )
 GROUP BY window_number
+SETTINGS max_execution_time = 30
 """
 _NO_PRICES: Mapping[str, Any] = {"models": [], "prices_in": [], "prices_out": []}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 
 from phospho_schemas.alerts import Alert
 from phospho_schemas.times import utc_text
-from phospho_store.alerts.readings import ReadingReader
+from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.repository import AlertRepository
 from phospho_store.alerts.theme_readings import ThemeReadings
+from phospho_store.errors import StatementRefused
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.store import Store
 from phospho_workers.jobs.alerts.alert_job import AlertJob
@@ -32,11 +34,13 @@ MINUTE = timedelta(minutes=1)
 class SteppedAlertJob(AlertJob):
     """The job on a clock that can be moved on."""
 
-    def __init__(self, store: Store, holds: Any = lambda _: True) -> None:
+    def __init__(
+        self, store: Store, holds: Any = lambda _: True, readings: type[ReadingReader] = ReadingReader
+    ) -> None:
         self.offset = timedelta()
         super().__init__(
             AlertRepository(store),
-            ReadingReader(store, {}),
+            readings(store, {}),
             ThemeReadings(store),
             holds,
             now=lambda: datetime.now(UTC) + self.offset,
@@ -74,6 +78,30 @@ def log_tasks(store: Store, project_id: str, count: int, at: datetime) -> None:
 
 def statuses(store: Store, alert: Alert) -> list[str]:
     return [row.status for row in reversed(AlertRepository(store).recent(alert, 100))]
+
+
+class DearReadings(ReadingReader):
+    """Readings that fail after a whole step for one project."""
+
+    def reading(self, alert: Alert, at: datetime) -> Reading:
+        if alert.project_id.endswith("-dear"):
+            time.sleep(1.1)
+            raise StatementRefused("the query takes too long", 159)
+        return super().reading(alert, at)
+
+
+def test_dear_alerts_of_a_project_wait_for_those_of_others(store: Store, project_id: str) -> None:
+    for number in range(3):
+        watch(store, f"{project_id}-dear", alert_id=f"dear-{number}")
+    alert = watch(store, project_id, alert_id="cheap")
+    job = SteppedAlertJob(store, lambda name: name.startswith(project_id), DearReadings)
+    job.offset = 2 * MINUTE
+    for _ in range(2):
+        assert job.step()
+    assert statuses(store, alert) == ["ok"]
+
+    with pytest.raises(StatementRefused):
+        job.step_after(0)
 
 
 def test_change_is_sent_once_in_the_format_of_each_channel(

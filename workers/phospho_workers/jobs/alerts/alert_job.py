@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import zip_longest
 
 from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due, next_due_ms
 from phospho_schemas.times import utc_now
@@ -19,6 +20,8 @@ from phospho_workers.jobs.loop.leases import Holds, all_projects
 # A task is stored and analysed within seconds: a window is read this long after its end.
 SETTLING_MS = 10_000
 _STEP_S = 1.0
+# A failed evaluation is tried again after this, so that slow failures don't fill every step.
+_REST_S = 10.0
 _NEVER_MS = 2**62
 
 Key = tuple[str, str]
@@ -55,6 +58,9 @@ class AlertJob:
         self._next_due_ms = 0
         # By alert, the time of its last evaluation as far as this process knows; the table decides.
         self._evaluated_at: dict[Key, datetime] = {}
+        # The last attempt by alert, and by project with an empty id: a failing or dear one waits for all others.
+        self._tried_s: dict[Key, float] = {}
+        self._rests_until_s: dict[Key, float] = {}
 
     @property
     def max_pause_s(self) -> float:
@@ -70,10 +76,12 @@ class AlertJob:
         for alert in self._due(now_ms):
             if time.monotonic() - begun_s >= _STEP_S:
                 return True
+            self._tried_s[_key(alert)] = self._tried_s[alert.project_id, ""] = time.monotonic()
             try:
                 self._evaluate(alert, last_due(alert, now_ms))
             except StoreError as error:
                 failure = error
+                self._rests_until_s[_key(alert)] = time.monotonic() + _REST_S
         if failure is not None:
             raise failure
         return False
@@ -85,19 +93,28 @@ class AlertJob:
         revision = self._repository.revision()
         if revision != self._revision:
             self._alerts = self._repository.alerts()
-            keys = {_key(alert) for alert in self._alerts}
+            keys = {key for alert in self._alerts for key in (_key(alert), (alert.project_id, ""))}
+            self._tried_s = {key: at_s for key, at_s in self._tried_s.items() if key in keys}
             self._evaluated_at = {key: at for key, at in self._evaluated_at.items() if key in keys}
             self._revision = revision
 
     def _due(self, now_ms: int) -> list[Alert]:
-        """Return the alerts to evaluate, those that have waited for longest first."""
-        due = [
-            (self._evaluated_at.get(_key(alert)), alert)
-            for alert in self._alerts
-            if self._holds(alert.project_id) and not self._is_evaluated(alert, last_due(alert, now_ms))
-        ]
-        due.sort(key=lambda item: (item[0] is not None, item[0]))
-        return [alert for _, alert in due]
+        """Return the alerts to evaluate. Projects take turns; what was tried longest ago comes first."""
+        due: dict[str, list[Alert]] = {}
+        for alert in sorted(self._alerts, key=lambda alert: self._tried_s.get(_key(alert), 0.0)):
+            can_be_tried = self._holds(alert.project_id) and not self._rests(alert)
+            if can_be_tried and not self._is_evaluated(alert, last_due(alert, now_ms)):
+                due.setdefault(alert.project_id, []).append(alert)
+        projects = sorted(due, key=lambda project_id: self._tried_s.get((project_id, ""), 0.0))
+        turns = zip_longest(*(due[project_id] for project_id in projects))
+        return [alert for turn in turns for alert in turn if alert is not None]
+
+    def _rests(self, alert: Alert) -> bool:
+        """Tell whether the last evaluation of an alert failed a short time ago."""
+        if time.monotonic() < self._rests_until_s.get(_key(alert), 0.0):
+            return True
+        self._rests_until_s.pop(_key(alert), None)
+        return False
 
     def _is_evaluated(self, alert: Alert, at: datetime) -> bool:
         evaluated_at = self._evaluated_at.get(_key(alert))

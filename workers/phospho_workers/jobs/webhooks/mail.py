@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field
@@ -16,6 +19,7 @@ from phospho_schemas.settings import setting
 from phospho_workers.jobs.webhooks.outbound import Answer
 
 _TIMEOUT_S = 10.0
+_MAX_DURATION_S = 30.0
 _SENT, _FAILED = 200, 0
 Security = Literal["starttls", "tls", "none"]
 
@@ -38,8 +42,31 @@ class SmtpSettings:
     password: str = setting("", "Password of that user.", variable="PHOSPHO_SMTP_PASSWORD", is_secret=True)
 
 
+class _BoundedSmtp(smtplib.SMTP):
+    """A conversation that is cut after _MAX_DURATION_S: each byte of a slow server begins a new time-out."""
+
+    def connect(self, *arguments: Any, **named: Any) -> tuple[int, bytes]:
+        self._timer = threading.Timer(_MAX_DURATION_S, self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+        return super().connect(*arguments, **named)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        super().close()
+
+    def _cut(self) -> None:
+        if self.sock is not None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _BoundedSmtps(_BoundedSmtp, smtplib.SMTP_SSL):
+    """The same, encrypted from the first byte."""
+
+
 class Mailer:
-    """Sends e-mails, one a connection. Thread-safe; each step of a conversation is bounded in time."""
+    """Sends e-mails, one a connection. Thread-safe; a conversation takes half a minute at most."""
 
     def __init__(self, settings: SmtpSettings, tls: ssl.SSLContext | None = None) -> None:
         self._settings = settings
@@ -80,9 +107,9 @@ class Mailer:
     def _deliver(self, message: EmailMessage) -> None:
         settings = self._settings
         if settings.security == "tls":
-            client: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=_TIMEOUT_S, context=self._tls)
+            client: smtplib.SMTP = _BoundedSmtps(settings.host, settings.port, timeout=_TIMEOUT_S, context=self._tls)
         else:
-            client = smtplib.SMTP(settings.host, settings.port, timeout=_TIMEOUT_S)
+            client = _BoundedSmtp(settings.host, settings.port, timeout=_TIMEOUT_S)
         with client:
             if settings.security == "starttls":
                 client.starttls(context=self._tls)
