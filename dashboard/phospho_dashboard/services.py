@@ -37,7 +37,7 @@ class Services:
 
     Users' SQL has connections and threads of its own, because slow queries must not hold up ingest or the pages. So
     have exports, whose readers may be slow; calls that take seconds, such as a diff or a request to a webhook; and
-    passwords, each of which costs a thread its time and 64 MiB.
+    passwords, each of which costs a thread its time and 64 MiB. Projects take turns with SQL and slow calls.
     """
 
     settings: DashboardSettings
@@ -52,7 +52,7 @@ class Services:
     sql_threads: FairThreads
     export_store: Store
     export_threads: StoreThreads
-    slow_threads: StoreThreads
+    slow_threads: FairThreads
     password_threads: StoreThreads
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ def create_services(
         sql_threads=FairThreads(settings.sql_queries, max_waiting),
         export_store=store.sibling(settings.exports),
         export_threads=StoreThreads(settings.exports, max_waiting),
-        slow_threads=StoreThreads(settings.slow_calls, max_waiting),
+        slow_threads=FairThreads(settings.slow_calls, max_waiting),
         password_threads=StoreThreads(settings.password_threads, max_waiting),
     )
 

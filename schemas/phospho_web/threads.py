@@ -67,12 +67,19 @@ class FairThreads:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     async def run(self, project_id: str, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `call` returns, or raise what it raises. Raises Problem (503) if too many calls wait."""
+        """
+        Return what `call` returns, or raise what it raises; a change that the store refuses becomes a Problem.
+
+        Raises Problem (503) if too many calls wait.
+        """
         await self._turn(project_id)
         loop = asyncio.get_running_loop()
         future: Future[T] = self._executor.submit(partial(call, *args, **kwargs))
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end_turn, project_id))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except ChangeRefused as error:
+            raise problem_of(error) from error
 
     def close(self) -> None:
         """Let the running calls end, and start no other."""

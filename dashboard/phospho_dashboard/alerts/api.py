@@ -93,7 +93,7 @@ class AlertsApi(ApiEndpoints):
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
         new = of_body(await self._body(request))
         alert = await self._threads.run(self._alerts.checked, project_id, new.fields, visitor.author)
-        return json_response(await self._slow_threads.run(self._preview.read, alert))
+        return json_response(await self._slow_threads.run(project_id, self._preview.read, alert))
 
     @api_endpoint(
         "patch",
@@ -143,7 +143,9 @@ class AlertsApi(ApiEndpoints):
     )
     async def test(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "editor")
-        outcomes = await self._slow_threads.run(self._alerts.test, project_id, request.path_params["alert_id"])
+        outcomes = await self._slow_threads.run(
+            project_id, self._alerts.test, project_id, request.path_params["alert_id"]
+        )
         return json_response({"channels": [outcome(webhook, attempt) for webhook, attempt in outcomes]})
 
     def _add(self, project_id: str, new: NewAlert, author: str) -> tuple[str, list[dict[str, Any]]]:

@@ -83,7 +83,7 @@ class AlertPages(Endpoints):
         try:
             new = of_form(form)
             alert = await self._threads.run(self._alerts.checked, project_id, new.fields, visitor.author)
-            preview = await self._slow_threads.run(self._preview.read, alert)
+            preview = await self._slow_threads.run(project_id, self._preview.read, alert)
         except Problem as problem:
             return await self._render(request, visitor, typed=_typed(form), problem=problem)
         return await self._render(request, visitor, typed=_typed(form), preview=preview)
@@ -137,7 +137,7 @@ class AlertPages(Endpoints):
 
     async def test(self, request: Request) -> Response:
         visitor, project_id, form = await self._form(request)
-        outcomes = await self._slow_threads.run(self._alerts.test, project_id, form.text("alert_id"))
+        outcomes = await self._slow_threads.run(project_id, self._alerts.test, project_id, form.text("alert_id"))
         tests = [outcome(webhook, attempt) for webhook, attempt in outcomes]
         return await self._render_one(request, visitor, form.text("alert_id"), tests=tests)
 

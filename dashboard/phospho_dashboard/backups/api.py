@@ -49,7 +49,7 @@ class BackupsApi(ApiEndpoints):
         if not _NAME.fullmatch(name):
             raise Problem(422, "invalid_name", "a name has letters, digits, dots, dashes and underscores")
         try:
-            folder, manifest = await self._slow_threads.run(self._back_up, name)
+            folder, manifest = await self._slow_threads.run("", self._back_up, name)
         except FileExistsError:
             raise Problem(409, "name_taken", f"there is a backup {name!r} already", "choose another name") from None
         return json_response({"folder": folder, "manifest": manifest}, 201)

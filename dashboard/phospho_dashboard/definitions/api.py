@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -251,7 +252,7 @@ class VersionsApi(ApiEndpoints):
         if not isinstance(tasks, int) or isinstance(tasks, bool) or not 0 < tasks <= _MAX_DIFF_TASKS:
             raise Problem(422, "invalid_field", f"'tasks' must be a number from 1 to {_MAX_DIFF_TASKS}")
         old, new = await self._threads.run(self._compared, project_id, name, content.get("definition"))
-        diff = await self._slow_threads.run(self._detection.diff, old, new, tasks)
+        diff = await self._slow_threads.run(project_id, partial(self._detection.diff, old, new, tasks))
         versions = {"from_version": old.version if old else None, "to_version": new.version}
         return json_response({"name": name, **versions, **diff})
 
@@ -275,7 +276,7 @@ class VersionsApi(ApiEndpoints):
         definition = await self._threads.run(current_definition, self._registry, project_id, name)
         classifier = await self._threads.run(self._classifiers.classifier, project_id, definition.name)
         task_ids = await self._slow_threads.run(
-            self._detection.label_queue, project_id, definition.name, _TASKS_TO_LABEL
+            project_id, partial(self._detection.label_queue, project_id, definition.name, _TASKS_TO_LABEL)
         )
         return json_response(
             {

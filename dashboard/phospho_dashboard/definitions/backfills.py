@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -173,7 +174,9 @@ class BackfillsApi(ApiEndpoints):
         zone = zone_of(await self._threads.run(self._registry.project, project_id), request)
         name, time_range = text_field(content, "definition"), _time_range(content, zone)
         if content.get("dry_run"):
-            estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
+            estimate = await self._slow_threads.run(
+                project_id, partial(self._backfills.estimate, project_id, name, time_range)
+            )
             return json_response({"estimate": estimate})
         backfill = await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)
         return json_response({"backfill": backfill.model_dump(mode="json")}, 201)
@@ -243,7 +246,9 @@ class BackfillPages(Endpoints):
         content = await self._content(project_id, _name(request))
         if "saved" in request.query_params and content["unchecked_tasks"]:
             name, everything = content["name"], TimeRange(None, None)
-            content["estimate"] = await self._slow_threads.run(self._backfills.estimate, project_id, name, everything)
+            content["estimate"] = await self._slow_threads.run(
+                project_id, partial(self._backfills.estimate, project_id, name, everything)
+            )
         return visitor, content
 
     async def render(
@@ -272,7 +277,9 @@ class BackfillPages(Endpoints):
             zone = zone_of(await self._threads.run(self._registry.project, project_id), request)
             time_range = _days_of(form, zone)
             if form.text("do") == "estimate":
-                estimate = await self._slow_threads.run(self._backfills.estimate, project_id, name, time_range)
+                estimate = await self._slow_threads.run(
+                    project_id, partial(self._backfills.estimate, project_id, name, time_range)
+                )
                 content = await self._content(project_id, name)
                 return await self.render(request, visitor, content, typed=typed, estimate=estimate)
             await self._threads.run(self._backfills.start, project_id, name, time_range, visitor.author)

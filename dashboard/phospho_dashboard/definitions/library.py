@@ -42,7 +42,7 @@ class LibraryPage(Endpoints):
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        return visitor, await self._slow_threads.run(self._library, project_id)
+        return visitor, await self._slow_threads.run(project_id, self._library, project_id)
 
     def _library(self, project_id: str) -> dict[str, Any]:
         """Return the use cases with their definitions: `matches` of the recent tasks, None where an LLM decides."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -40,7 +41,7 @@ class VersionPages(Endpoints):
         versions = _compared(await self._threads.run(versions_of, self._registry, project_id, name), version)
         new = versions[0]
         old = versions[1] if len(versions) > 1 and not versions[1].is_deleted else None
-        diff = await self._slow_threads.run(self._detection.diff, old, new, COMPARED_TASKS)
+        diff = await self._slow_threads.run(project_id, partial(self._detection.diff, old, new, COMPARED_TASKS))
         content = {
             "project_id": project_id,
             "name": new.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -41,7 +42,9 @@ class ForgetApi(ApiEndpoints):
         visitor, project_id = await self._access.api_visitor_and_project(request, "admin")
         self._signer.check()
         kind, identifier = _subject(await self._body(request))
-        forgotten = await self._slow_threads.run(self._forgetting.forget, project_id, kind, identifier)
+        forgotten = await self._slow_threads.run(
+            project_id, partial(self._forgetting.forget, project_id, kind, identifier)
+        )
         report = forgotten_report(forgotten, project_id, {f"{kind}_id": identifier}, visitor.author)
         return json_response(self._signer.signed(report))
 

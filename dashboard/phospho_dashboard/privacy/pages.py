@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,7 +44,9 @@ class ForgetForm(Endpoints):
             return await self._confirmation_page.render(
                 request, visitor, form, project_id=project_id, confirmation=question
             )
-        forgotten = await self._slow_threads.run(self._forgetting.forget, project_id, "user", user_id)
+        forgotten = await self._slow_threads.run(
+            project_id, partial(self._forgetting.forget, project_id, "user", user_id)
+        )
         signed = self._signer.signed(forgotten_report(forgotten, project_id, {"user_id": user_id}, visitor.author))
         report = orjson.dumps(signed, option=orjson.OPT_INDENT_2).decode()
         return await self._page.render(

@@ -68,7 +68,7 @@ class SampleData:
         names = await self._services.threads.run(self._define, project_id, self._source.definitions())
         counts = {"tasks": 0, "sessions": 0, "feedback": 0}
         batches = self._source.batches(project_id, days)
-        while (batch := await threads.run(_next_batch, batches)) is not None:
+        while (batch := await threads.run(project_id, _next_batch, batches)) is not None:
             await publisher.publish(batch.messages)
             counts = {name: count + getattr(batch, name) for name, count in counts.items()}
         return counts | {"definitions": names}

@@ -74,7 +74,9 @@ class WebhooksApi(ApiEndpoints):
     )
     async def test(self, request: Request) -> Response:
         project_id = await self._access.api_project(request, "admin")
-        attempt = await self._slow_threads.run(self._webhooks.test, project_id, request.path_params["webhook_id"])
+        attempt = await self._slow_threads.run(
+            project_id, self._webhooks.test, project_id, request.path_params["webhook_id"]
+        )
         detail = {"detail": attempt.detail} if attempt.detail else {}
         return json_response({"is_delivered": 200 <= attempt.status < 300, "status": attempt.status} | detail)
 

@@ -75,7 +75,7 @@ class WebhookPages(Endpoints):
     async def test(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request, "admin")
         project_id, webhook_id = await self._access.query_project(request, visitor), form.text("webhook_id")
-        attempt = await self._slow_threads.run(self._webhooks.test, project_id, webhook_id)
+        attempt = await self._slow_threads.run(project_id, self._webhooks.test, project_id, webhook_id)
         return await self._render(request, visitor, test={"webhook_id": webhook_id, **_outcome(attempt)})
 
     async def _submit(self, request: Request, action: Callable[[str, str], object]) -> Response:

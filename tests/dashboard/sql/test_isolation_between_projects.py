@@ -21,7 +21,7 @@ async def test_while_every_place_of_sql_is_taken_the_pages_still_have_theirs(wor
     await asyncio.sleep(0)
 
     assert len(await services.threads.run(services.registry.projects)) >= 2
-    assert len(await services.slow_threads.run(services.registry.projects)) >= 2
+    assert len(await services.slow_threads.run("one", services.registry.projects)) >= 2
     assert await services.export_threads.run(services.export_store.rows, "SELECT 1 AS n") == [{"n": 1}]
     assert not slow.done()
     may_end.set()
@@ -55,3 +55,16 @@ def test_a_sibling_has_connections_of_its_own_which_close_with_its_store() -> No
     store.close()
 
     assert [connection.is_closed for connection in opened] == [True, True]
+
+
+async def test_slow_calls_of_a_project_leave_a_thread_for_others(world: Any) -> None:
+    services = create_services(DashboardSettings(), world.store, world.registry, Authenticator(world.registry))
+    may_end = threading.Event()
+    slow = [asyncio.create_task(services.slow_threads.run("one", may_end.wait, 30)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    assert await services.slow_threads.run("two", services.registry.projects)
+    assert not any(call.done() for call in slow)
+    may_end.set()
+    assert all(await asyncio.gather(*slow))
+    services.close()
