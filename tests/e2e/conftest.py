@@ -100,7 +100,7 @@ def on_kafka(cluster: OnKafka, conversations: Path) -> OnKafka:
     return cluster
 
 
-_LAST_FILES = ["test_large_tasks.py", "test_failures.py"]
+_LAST_FILES = ["test_large_tasks.py", "test_short_chaos.py", "test_failures.py"]
 
 
 def _position(item: pytest.Item) -> int:
