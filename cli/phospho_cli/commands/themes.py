@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -110,15 +113,17 @@ def _theme_path(theme: str) -> str:
 )
 @click.option("--labels", type=_File, required=True, help="JSON lines with task_id and topic.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of what is drawn by chance.")
+@click.option("--seeds", type=click.IntRange(1, 10), default=3, show_default=True, help="How many samples to average.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(logs: Path, labels: Path, seed: int, as_json: bool) -> None:
+def evaluate(logs: Path, labels: Path, seed: int, seeds: int, as_json: bool) -> None:
     """
     Measure how good themes are on labelled logs, with the code that the workers run. Nothing is sent anywhere.
 
     The themes are found without the topics. `ami` is the adjusted mutual information of themes and topics: 1 where
-    they are the same, 0 by chance; tasks without a theme count as one. `stability` is the share of tasks that keep
-    their theme while ten windows slide over the logs. For `injection`, a topic is left out and comes back as 2 % of
-    the tasks: it should be a new theme.
+    they are the same, 0 by chance; tasks without a theme count as one. `baselines` has that of k-means with the true
+    number of topics, and of MiniLM with UMAP and HDBSCAN if umap-learn and hdbscan are installed. `stability` is the
+    share of tasks that keep their theme while ten windows slide over the logs. For `injection`, a topic is left out and
+    comes back as 2 % of the tasks: it should be a new theme, with a title that has its words.
 
     \b
     Example:
@@ -129,10 +134,10 @@ def evaluate(logs: Path, labels: Path, seed: int, as_json: bool) -> None:
     from phospho_workers.detection.evaluation.themes import read_topics
 
     try:
-        tasks = read_topics(logs, labels)
+        labelled = read_topics(logs, labels)
     except BadLabels as fault:
         raise Failure(str(fault)) from None
-    figures = evaluated(tasks, seed)
+    figures = evaluated(labelled, seed, seeds, progress=partial(click.echo, err=True))
     if figures is None:
         raise Failure(f"{logs} has too few tasks with words for themes", "Give at least 50.")
     if as_json:
@@ -140,16 +145,22 @@ def evaluate(logs: Path, labels: Path, seed: int, as_json: bool) -> None:
 
         click.echo(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
         return
+    rows = [{"figure": name, "value": value} for name, value in _readable(figures)]
+    print_table(("figure", "value"), rows)
+
+
+def _readable(figures: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     stability, injection = figures["stability"], figures["injection"]
-    rows = [
-        ("tasks", figures["tasks"]),
-        ("themes", figures["themes"]),
-        ("agreement with the topics (AMI)", figures["ami"]),
-        ("agreement of assigned tasks (AMI)", figures["ami_of_assigned"]),
-        ("share of tasks with a theme", figures["share_assigned"]),
-        ("share that keeps its theme, mean and least", f"{stability['mean']}, {stability['least']}"),
-        ("left-out topics found as new themes", f"{injection['found']} of {injection['of']}"),
-        ("seconds of a core to learn the space, find, assign", ", ".join(map(str, figures["seconds"].values()))),
-        ("peak memory in MB", figures["peak_memory_mb"]),
-    ]
-    print_table(("figure", "value"), [{"figure": name, "value": value} for name, value in rows])
+    yield "tasks", figures["tasks"]
+    yield "themes", figures["themes"]
+    yield "agreement with the topics (AMI)", figures["ami"]
+    yield "agreement of assigned tasks (AMI)", figures["ami_of_assigned"]
+    for name, baseline in figures["baselines"].items():
+        yield f"AMI of {name.replace('_', ' ')}", "not measured" if baseline is None else baseline["ami"]
+    yield "share of tasks with a theme", figures["share_assigned"]
+    yield "share that keeps its theme, mean and least", f"{stability['mean']}, {stability['least']}"
+    for name in ("found", "named", "reported", "kept_ids"):
+        yield f"new topics: {name.replace('_', ' ')}", f"{injection[name]} of {injection['of']}"
+    yield "seconds of a core to learn the space, find, assign", ", ".join(map(str, figures["seconds"].values()))
+    yield "microseconds a task in the stream", figures["stream_microseconds_per_task"]
+    yield "peak memory in MB", figures["peak_memory_mb"]

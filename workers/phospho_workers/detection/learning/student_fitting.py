@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,6 +44,7 @@ _SIDES: tuple[Side, ...] = ("input", "output")
 _NUMBERED_WORD = re.compile(r"[\w-]*\d[\w-]*")
 
 Matrix = NDArray[np.float64]
+Encoders = Callable[[Sequence[str]], SentenceEncoder | None]
 
 
 class Validation(NamedTuple):
@@ -70,15 +71,18 @@ def sample(texts: Iterable[str], limit: int) -> list[str]:
     return list(samples.values())[:limit]
 
 
-def learn_student(texts: Mapping[Side, Sequence[str]]) -> tuple[Student, Validation] | None:
+def learn_student(
+    texts: Mapping[Side, Sequence[str]], encoders: Encoders = encoder_of_languages
+) -> tuple[Student, Validation] | None:
     """
     Return the student of a project's texts by side, with its validation; None without an encoder or enough texts.
 
-    Pure: the same texts give the same student, whatever their order.
+    Pure: the same texts give the same student, whatever their order. `encoders` returns the encoder for texts in these
+    languages.
     """
     samples = {side: sample(texts.get(side, ()), MAX_TEXTS) for side in _SIDES}
     both = [text for side in _SIDES for text in samples[side]]
-    model = encoder_of_languages([language.code for language in languages(both[:400])])
+    model = encoders([language.code for language in languages(both[:400])])
     if model is None:
         return None
     limit = min(MAX_TEXTS, model.texts_per_cpu_second * MAX_CPU_S)
@@ -89,9 +93,9 @@ def learn_student(texts: Mapping[Side, Sequence[str]]) -> tuple[Student, Validat
     return _learn(samples, both, model)
 
 
-def worthwhile_student(inputs: Sequence[str]) -> Student | None:
+def worthwhile_student(inputs: Sequence[str], encoders: Encoders = encoder_of_languages) -> Student | None:
     """Return the student of inputs alone; None where there can't be one, or it is no better than none."""
-    learnt = learn_student({"input": inputs})
+    learnt = learn_student({"input": inputs}, encoders)
     return learnt[0] if learnt is not None and learnt[1].is_worth_it else None
 
 

@@ -40,7 +40,7 @@ def cluster(rows: Rows, min_size: int, seed: int = 0) -> Matrix:
         return unit(rows.sum(axis=0, dtype=np.float64)[None, :]) if len(rows) >= min_size else rows[:0].astype(float)
     rng = np.random.default_rng(seed)
     small = min(_MAX_SMALL_CLUSTERS, max(2, len(rows) // _ROWS_PER_SMALL_CLUSTER))
-    centers = k_means(rows, _spread_out(rows, small, rng), _SMALL_ITERATIONS)
+    centers = k_means(rows, spread_out(rows, small, rng), _SMALL_ITERATIONS)
     labels = nearest(rows, centers)[0]
     joined = _joined(rows, labels, len(centers))
     return without_small(rows, k_means(rows, joined, _FINAL_ITERATIONS), min_size)
@@ -173,7 +173,7 @@ def _silhouette(rows: Rows, centers: Matrix) -> float:
     return total / len(rows)
 
 
-def _spread_out(rows: Rows, count: int, rng: np.random.Generator) -> Matrix:
+def spread_out(rows: Rows, count: int, rng: np.random.Generator) -> Matrix:
     """Return rows that are far from each other (greedy k-means++)."""
     starts = [int(rng.integers(len(rows)))]
     distances = np.maximum(1.0 - rows @ rows[starts[0]], 0.0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phospho_workers.detection.text.embedding import Vectors, directions, unit
 from phospho_workers.detection.themes.clustering import Labels, ward_joins
 from phospho_workers.detection.themes.model import ThemeModel
-from phospho_workers.detection.themes.naming import ThemeName, name_themes
+from phospho_workers.detection.themes.naming import ThemeName, joined_phrases, name_themes, phrases_of
 from phospho_workers.detection.themes.new_themes import Flags
 
 EXAMPLES = 6
@@ -51,13 +51,14 @@ def described(model: ThemeModel, sample: Sample) -> tuple[list[FoundTheme], list
     in_order = np.argsort(-scores, kind="stable")
     members = [in_order[labels[in_order] == row] for row in range(count)]
     texts = [model.space.without_boilerplate(text) for text in sample.texts]
-    theme_texts = [[texts[row] for row in rows] for rows in members]
-    names = name_themes(theme_texts, [texts[row] for row in np.flatnonzero(labels == count)])
+    phrases = [phrases_of([texts[row] for row in rows]) for rows in members]
+    others = phrases_of([texts[row] for row in np.flatnonzero(labels == count)])
+    names = name_themes(phrases, others)
     sizes = [int(sample.counts[rows].sum()) for rows in members]
     group_of = theme_groups(model.centers, sizes)
-    in_groups = [
-        [text for theme, own_texts in enumerate(theme_texts) if group_of[theme] == group for text in own_texts]
-        for group in sorted(set(group_of))
+    of_groups = [
+        joined_phrases([part for part, own in zip(phrases, group_of, strict=True) if own == group])
+        for group in range(max(group_of, default=-1) + 1)
     ]
     positions = _positions(model.centers)
     themes = [
@@ -71,7 +72,7 @@ def described(model: ThemeModel, sample: Sample) -> tuple[list[FoundTheme], list
         )
         for row in range(count)
     ]
-    return themes, [name.title for name in name_themes(in_groups)]
+    return themes, [name.title for name in name_themes(of_groups, others)]
 
 
 def theme_groups(centers: Vectors, sizes: Sequence[int]) -> list[int]:

@@ -60,6 +60,15 @@ _ANCHOR_WEIGHT = 3.0
 _PARTS = 2
 
 
+class FoundModel(NamedTuple):
+    """A model, the sample that it was made from, and what changed; `is_anew` as in Discovery."""
+
+    model: ThemeModel
+    sample: Sample
+    facts: Sequence[LineageFact]
+    is_anew: bool = False
+
+
 class Discovery(NamedTuple):
     """
     A model, its themes in the order of the model's, the titles of groups of themes, and what changed.
@@ -97,8 +106,25 @@ def discover(
     previous: Previous | None = None,
     student: Student | None = None,
 ) -> Discovery | None:
+    """Return the themes of a sample of texts with their names, as `find_model` finds them."""
+    found_model = find_model(texts, project_id, version, previous=previous, student=student)
+    if found_model is None:
+        return None
+    model, sample, facts, is_anew = found_model
+    themes, groups = described(model, sample)
+    return Discovery(model, themes, groups, facts, is_anew=is_anew)
+
+
+def find_model(
+    texts: Sequence[str],
+    project_id: str,
+    version: int,
+    *,
+    previous: Previous | None = None,
+    student: Student | None = None,
+) -> FoundModel | None:
     """
-    Return the themes of a sample of texts; None of fewer than MIN_TEXTS with words.
+    Return the model of a sample of texts; None of fewer than MIN_TEXTS with words.
 
     `student` makes the space of a first model, and of one that is made anew. Pure: the same texts in the same order
     give the same themes.
@@ -129,8 +155,7 @@ def discover(
         model, facts = maker.anew(previous.model, [sample.texts[row] for row in copies.tolist()])
     else:
         model, facts = maker.continued(previous)
-    themes, groups = described(model, sample)
-    return Discovery(model, themes, groups, facts, is_anew=is_anew)
+    return FoundModel(model, sample, facts, is_anew=is_anew)
 
 
 def _old_keys(texts: Sequence[str], previous: Previous | None) -> set[str]:

@@ -7,10 +7,12 @@ more frequent it is there than in all texts. A title is made of the best phrases
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from phospho_schemas.normalisation import plain
@@ -26,7 +28,9 @@ _MAX_TITLE_CHARACTERS = 60
 _CONTEXT_SHARE = 0.12
 # A longer phrase says more, even if fewer texts have it.
 _WEIGHT_OF_WORDS = (0.0, 1.0, 2.2, 2.6)
-_CLAUSE_END = re.compile(r"[.!?;:,()\n]+(?:\s|$)")
+_CLAUSE_END = re.compile(r"[.!?;:,()]+(?:\s|$)|\n")
+_DIGIT = re.compile(r"\d")
+_CACHED_WORDS = 50_000
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 # Words that no phrase begins or ends with: of other languages, rarity against all texts does the work.
 _STOP_WORD_LIST = (
@@ -51,72 +55,102 @@ class ThemeName(NamedTuple):
     phrases: list[str]
 
 
-class _Phrases(NamedTuple):
-    """The phrases of texts, each counted once a text, and how each is written most often."""
+class Phrases(NamedTuple):
+    """The phrases of some texts, in how many of them each is, how each is written, and one of the texts."""
 
+    texts: int
     counts: Counter[str]
-    spellings: dict[str, Counter[str]]
+    spellings: Counter[tuple[str, str]]
+    example: str
 
 
-def name_themes(texts: Sequence[Sequence[str]], others: Sequence[str] = ()) -> list[ThemeName]:
-    """Return the name of each theme, from the texts of each; `others` are texts without a theme. Titles differ."""
-    by_theme = [_phrases(theme_texts) for theme_texts in texts]
-    all_counts = _phrases(others).counts
-    for phrases in by_theme:
-        all_counts = all_counts + phrases.counts
-    total = max(1, sum(map(len, texts)) + len(others))
+def phrases_of(texts: Sequence[str]) -> Phrases:
+    """Return the phrases of texts; each counts once a text."""
+    spellings = Counter(chain.from_iterable(map(_phrases_in, texts)))
+    return Phrases(len(texts), _counts(spellings), spellings, " ".join(texts[0].split()) if texts else "")
+
+
+def joined_phrases(parts: Sequence[Phrases]) -> Phrases:
+    """Return the phrases of the texts of all parts."""
+    spellings = Counter[tuple[str, str]]()
+    for part in parts:
+        spellings.update(part.spellings)
+    example = next((part.example for part in parts if part.example), "")
+    return Phrases(sum(part.texts for part in parts), _counts(spellings), spellings, example)
+
+
+def name_themes(themes: Sequence[Phrases], others: Phrases) -> list[ThemeName]:
+    """Return the name of each theme; `others` are of texts without a theme. Titles differ."""
+    everything = joined_phrases([others, *themes])
     names, taken = [], set[str]()
-    for phrases, theme_texts in zip(by_theme, texts, strict=True):
-        ranked = _ranked(phrases.counts, len(theme_texts), all_counts, total)
-        spelled = [phrases.spellings[phrase].most_common(1)[0][0] for phrase in ranked]
-        title = distinct_title(spelled or [" ".join(text.split()) for text in theme_texts[:1]], taken)
+    for phrases in themes:
+        ranked = _ranked(phrases, everything)
+        spelled = _spelled(ranked, phrases.spellings)
+        title = distinct_title(spelled or [phrases.example], taken)
         taken.add(title)
-        names.append(ThemeName(title, spelled[:MAX_PHRASES]))
+        names.append(ThemeName(title, spelled))
     return names
 
 
-def _phrases(texts: Iterable[str]) -> _Phrases:
-    counts: Counter[str] = Counter()
-    spellings: dict[str, Counter[str]] = {}
-    for text in texts:
-        in_text: dict[str, str] = {}
-        for clause in _CLAUSE_END.split(plain(text[:_MAX_TEXT_CHARACTERS])):
-            for phrase, spelling in _phrases_of(clause):
-                in_text.setdefault(phrase, spelling)
-        counts.update(in_text.keys())
-        for phrase, spelling in in_text.items():
-            spellings.setdefault(phrase, Counter())[spelling] += 1
-    return _Phrases(counts, spellings)
+def _counts(spellings: Counter[tuple[str, str]]) -> Counter[str]:
+    counts = Counter[str]()
+    for (phrase, _), count in spellings.items():
+        counts[phrase] += count
+    return counts
+
+
+def _spelled(phrases: Sequence[str], spellings: Counter[tuple[str, str]]) -> list[str]:
+    """Return each phrase as most texts write it."""
+    best = dict.fromkeys(phrases, (0, ""))
+    for (phrase, spelling), count in spellings.items():
+        if phrase in best:
+            best[phrase] = max(best[phrase], (count, spelling))
+    return [spelling for _, spelling in best.values()]
+
+
+def _phrases_in(text: str) -> Iterable[tuple[str, str]]:
+    """Return the phrases of a text, each once, with the way in which it is written first."""
+    in_text: dict[str, str] = {}
+    for clause in _CLAUSE_END.split(plain(text[:_MAX_TEXT_CHARACTERS])):
+        for phrase, spelling in _phrases_of(clause):
+            in_text.setdefault(phrase, spelling)
+    return in_text.items()
 
 
 def _phrases_of(clause: str) -> Iterator[tuple[str, str]]:
     """Yield the telling words of each phrase of a clause, and how it is written."""
     written = _WORD.findall(clause)
-    telling = [index for index, word in enumerate(written) if _is_telling(word.lower())]
-    for first in range(len(telling)):
-        for last in range(first, min(first + _MAX_WORDS, len(telling))):
-            begin, end = telling[first], telling[last] + 1
-            if end - begin - (last - first + 1) <= _MAX_BETWEEN:
-                words = " ".join(written[index].lower() for index in telling[first : last + 1])
-                yield words, " ".join(written[begin:end])
+    lowered = [word.lower() for word in written]
+    telling = [index for index, word in enumerate(lowered) if _is_telling(word)]
+    for first, begin in enumerate(telling):
+        for length, last in enumerate(telling[first : first + _MAX_WORDS], 1):
+            if last + 1 - begin - length > _MAX_BETWEEN:
+                break
+            words = " ".join([lowered[index] for index in telling[first : first + length]])
+            yield words, " ".join(written[begin : last + 1])
 
 
+@functools.lru_cache(maxsize=_CACHED_WORDS)
 def _is_telling(word: str) -> bool:
     """Tell whether a word may begin a phrase: numbers and the ids of orders may not."""
-    return word not in _STOP_WORDS and len(word) > 1 and not any(character.isdigit() for character in word)
+    return word not in _STOP_WORDS and len(word) > 1 and _DIGIT.search(word) is None
 
 
-def _ranked(counts: Counter[str], texts: int, all_counts: Counter[str], total: int) -> list[str]:
+def _ranked(phrases: Phrases, everything: Phrases) -> list[str]:
     """Return the most telling phrases of a theme, no two of which share a word."""
+    counts, texts = phrases.counts, max(1, phrases.texts)
     least = _MIN_TEXTS_OF_PHRASE if texts > 3 else 1
     weights = {}
     for phrase, count in counts.items():
         if count >= least:
-            lift = (count / max(1, texts)) / (all_counts[phrase] / total)
-            weights[phrase] = count / max(1, texts) * math.log1p(lift) * _WEIGHT_OF_WORDS[phrase.count(" ") + 1]
+            lift = (count / texts) / (everything.counts[phrase] / everything.texts)
+            weights[phrase] = count / texts * math.log1p(lift) * _WEIGHT_OF_WORDS[phrase.count(" ") + 1]
+    pairs = _best_pairs(counts)
     ranked: list[str] = []
     for phrase in sorted(weights, key=lambda phrase: (-weights[phrase], phrase)):
-        longer = _with_context(phrase, counts)
+        pair = pairs.get(phrase, phrase)
+        # A frequent pair reads better than a word alone.
+        longer = pair if counts[pair] >= _CONTEXT_SHARE * counts[phrase] else phrase
         words = set(longer.split())
         if not any(words & set(better.split()) for better in ranked):
             ranked.append(longer)
@@ -125,13 +159,14 @@ def _ranked(counts: Counter[str], texts: int, all_counts: Counter[str], total: i
     return ranked
 
 
-def _with_context(word: str, counts: Counter[str]) -> str:
-    """Return the most frequent phrase of two words that has a word, if it is frequent: it reads better alone."""
-    if " " in word:
-        return word
-    pairs = [phrase for phrase in counts if phrase.count(" ") == 1 and word in phrase.split()]
-    best = max(pairs, key=lambda phrase: (counts[phrase], phrase), default=word)
-    return best if counts[best] >= _CONTEXT_SHARE * counts[word] else word
+def _best_pairs(counts: Counter[str]) -> dict[str, str]:
+    """Return for each word the most frequent phrase of two words that has it."""
+    best: dict[str, tuple[int, str]] = {}
+    for phrase, count in counts.items():
+        if phrase.count(" ") == 1:
+            for word in phrase.split():
+                best[word] = max(best.get(word, (0, "")), (count, phrase))
+    return {word: pair for word, (_, pair) in best.items()}
 
 
 def distinct_title(phrases: Sequence[str], taken: Collection[str]) -> str:

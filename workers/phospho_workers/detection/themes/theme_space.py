@@ -66,8 +66,8 @@ class ThemeSpace:
         return ReadTexts([index for index, _ in rows], centered)
 
     def without_boilerplate(self, text: str) -> str:
-        """Return what is read of a text."""
-        return " ".join(clause.strip() for clause, _ in self._clauses(text))
+        """Return what is read of a text, a line for each clause where some are left out."""
+        return "\n".join(clause.strip() for clause, _ in self._clauses(text)) if self.boilerplate else text
 
     def _pieces(self, text: str) -> list[int]:
         return [piece for _, pieces in self._clauses(text) for piece in pieces][:MAX_PIECES]
