@@ -244,6 +244,8 @@ class AnalysisRow(Message):
     theme: OptionalIdentifier = ""
     theme_score: float = Field(0.0, ge=-1, le=1)
     theme_version: Count = 0
+    output_theme: OptionalIdentifier = ""
+    output_theme_score: float = Field(0.0, ge=-1, le=1)
     meaning: Meaning = (0, 0, 0, 0)
     events: list[DetectedEvent] = Field(default_factory=list)
     candidates: list[Candidate] = Field(default_factory=list)
@@ -366,6 +368,7 @@ class ProjectSettings(BaseModel):
     detect_sentiment: bool = True
     detect_language: bool = True
     detect_themes: bool = True
+    output_themes: bool = Field(default=False, description="find themes in outputs as well as in inputs")
     session_idle_minutes: int = Field(
         default=30, ge=1, le=10_080, description="a session is over after so long without a task"
     )

@@ -10,6 +10,7 @@ from phospho_schemas.messages import Count, Identifier, Message, OptionalIdentif
 
 MAX_TITLE_CHARACTERS = 128
 ThemeTitle = Annotated[str, Field(max_length=MAX_TITLE_CHARACTERS)]
+ThemeSide = Literal["input", "output"]
 ThemeRunStatus = Literal["waiting", "assigning", "done"]
 
 
@@ -17,7 +18,8 @@ class ThemeModelRow(Message):
     """
     The theme model of a project, by which detection gives a task its theme. Key: project.
 
-    `model` is JSON text. `tasks` counts the project's tasks when it was made, `texts` those of the sample.
+    `model` is JSON text, of inputs; `output_model` of outputs, where the project wants their themes. `tasks` counts the
+    project's tasks when it was made, `texts` those of the sample.
     """
 
     project_id: ProjectId
@@ -26,6 +28,7 @@ class ThemeModelRow(Message):
     tasks: Count
     texts: Count
     model: str = Field(description="the model as JSON text; empty where it has no theme")
+    output_model: str = Field("", description="the same of outputs")
     created_at: UtcTime
 
 
@@ -39,6 +42,7 @@ class ThemeRow(Message):
 
     project_id: ProjectId
     theme_id: Identifier
+    side: ThemeSide = "input"
     revision: Revision = 0
     version: Count
     title: str = ""

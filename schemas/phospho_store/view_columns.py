@@ -47,7 +47,8 @@ _TYPES: Mapping[str, Mapping[str, str]] = {
         "sentiment_magnitude": "Nullable(Float32)", "output_language": _NAME, "output_language_score": "Float32",
         "output_sentiment": _NAME, "output_sentiment_score": "Nullable(Float32)",
         "output_sentiment_magnitude": "Nullable(Float32)", "language_model": _NAME, "sentiment_model": _NAME,
-        "theme_id": _TEXT, "theme_score": "Float32", "event_names": f"Array({_NAME})",
+        "theme_id": _TEXT, "theme_score": "Float32", "output_theme_id": _TEXT, "output_theme_score": "Float32",
+        "event_names": f"Array({_NAME})",
     },
     "feedback": {
         "project_id": _NAME, "task_id": _TEXT, "feedback_id": _TEXT, "flag": _NAME, "score": "UInt8",
@@ -69,7 +70,7 @@ _TYPES: Mapping[str, Mapping[str, str]] = {
         "created_at": _TIME,
     },
     "themes": {
-        "project_id": _NAME, "theme_id": _TEXT, "title": _TEXT, "phrases": _TEXTS, "examples": _TEXTS,
+        "project_id": _NAME, "theme_id": _TEXT, "side": _NAME, "title": _TEXT, "phrases": _TEXTS, "examples": _TEXTS,
         "group_id": _TEXT, "group_title": _TEXT, "is_hidden": "Bool", "is_pinned": "Bool", "merged_into": _TEXT,
         "created_at": _TIME,
     },
@@ -127,7 +128,11 @@ _OWN_DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "score": "confidence from 0 to 1",
         "label": "confirmed, or empty; rejected events are left out",
     },
-    "analyses": {"created_at": "time of the task", "event_names": "events that detection found in the task"},
+    "analyses": {
+        "created_at": "time of the task",
+        "event_names": "events that detection found in the task",
+        "output_theme_id": "id of the theme of the output",
+    },
     "feedback": {
         "flag": "success or failure",
         "score": "1 positive, 0 negative",

@@ -56,10 +56,14 @@ SELECT
     $columns,
     if(merge.merged_into != '', merge.merged_into, toString(analysis.theme)) AS theme_id,
     analysis.theme_score AS theme_score,
+    if(output_merge.merged_into != '', output_merge.merged_into, toString(analysis.output_theme)) AS output_theme_id,
+    analysis.output_theme_score AS output_theme_score,
     analysis.events.name AS event_names
 FROM (SELECT * FROM analysis_rows FINAL) AS analysis
 LEFT ANY JOIN $merges AS merge
 ON analysis.project_id = merge.project_id AND analysis.theme = merge.theme_id
+LEFT ANY JOIN $merges AS output_merge
+ON analysis.project_id = output_merge.project_id AND analysis.output_theme = output_merge.theme_id
 """
 _ANALYSIS_COLUMNS = (
     "project_id", "task_id", "session_id", "user_id", "version_id", "created_at",
@@ -69,7 +73,7 @@ _ANALYSIS_COLUMNS = (
 )  # fmt: skip
 
 _THEMES = """
-SELECT project_id, theme_id, title, phrases, examples, group_id, group_title, is_hidden, is_pinned, merged_into,
+SELECT project_id, theme_id, side, title, phrases, examples, group_id, group_title, is_hidden, is_pinned, merged_into,
     created_at
 FROM $current_themes
 """

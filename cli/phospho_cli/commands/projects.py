@@ -57,6 +57,7 @@ def settings(client: Client, project_id: str, changes: tuple[str, ...]) -> None:
     \b
     detect_events, detect_sentiment, detect_language,
     detect_themes                                      true or false: run this part of detection
+    output_themes                                      true or false: find themes in outputs too
     session_idle_minutes   1 to 10080: a session ends after this long without a task
     llm_daily_tokens       tokens a day for judgements (UTC); 0: no LLM is asked
     llm_daily_usd          US dollars a day for judgements; 0: no cost limit

@@ -33,10 +33,13 @@ def themes() -> None:
 
 @themes.command("list")
 @click.option("--period", default="30d", show_default=True, help="1h, 24h, 7d, 30d, 90d or all.")
+@click.option(
+    "--side", type=click.Choice(["input", "output"]), default="input", show_default=True, help="Of the tasks."
+)
 @connected
-def list_themes(client: Client, period: str) -> None:
+def list_themes(client: Client, period: str, side: str) -> None:
     """List the themes of a period, the largest first."""
-    content = client.get(f"{_PATH}?period={quote(period)}")
+    content = client.get(f"{_PATH}?period={quote(period)}&side={side}")
     rows = [theme | {"share": f"{theme['share']:.1%}"} for theme in content["themes"]]
     print_table(("theme_id", "title", "tasks", "share", "users", "change", "group_title"), rows)
     if not rows:

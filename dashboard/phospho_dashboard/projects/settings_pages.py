@@ -33,6 +33,10 @@ _WORDS = {
     "detect_sentiment": ("Detect sentiment", ""),
     "detect_language": ("Detect language", ""),
     "detect_themes": ("Find themes", ""),
+    "output_themes": (
+        "Find themes in outputs too",
+        "From the next time themes are found: within a day, or by “Find themes again”.",
+    ),
     "session_idle_minutes": ("Session idle timeout (minutes)", "A session ends after this long without a task."),
     "llm_daily_tokens": ("Judge budget (tokens/day)", "0 turns the LLM judge off."),
     "llm_daily_usd": ("Judge budget (USD/day)", "The token budget applies as well."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,7 +14,7 @@ from phospho_dashboard.themes.definition import ThemeDefinitions
 from phospho_dashboard.themes.edits import ThemeEdits
 from phospho_dashboard.themes.themes import SORTS
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS, ThemeEdit
+from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS, ThemeEdit, ThemeSide
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, Operation, object_schema, query_parameter
 from phospho_web.problems import Problem
@@ -30,10 +30,11 @@ def theme_operations() -> list[Operation]:
     """Return the operations of the views of themes."""
     filters = filter_parameters()
     sort = query_parameter("sort", {"enum": list(SORTS)}, "order of the list")
+    side = query_parameter("side", {"enum": list(get_args(ThemeSide))}, "themes of inputs (default) or of outputs")
     listed = object_schema(["themes"], themes=ROWS, groups=ROWS, suggestions=ROWS)
     shown = object_schema(["theme"], theme=ANY_OBJECT, examples=ROWS)
     return [
-        Operation("get", "/themes", "Themes of the tasks", listed, parameters=(*filters, sort)),
+        Operation("get", "/themes", "Themes of the tasks", listed, parameters=(*filters, sort, side)),
         Operation("get", "/themes/{item_id}", "One theme: trend, examples, events", shown, parameters=filters),
     ]
 

@@ -10,8 +10,9 @@ from phospho_dashboard.detection import Detection, checked_definition
 from phospho_dashboard.services import Services
 from phospho_dashboard.themes.figures import ThemeFigures
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.theme_rows import ThemeSide
 from phospho_store.sql import compose
-from phospho_store.sql.themes import theme_of
+from phospho_store.sql.themes import theme_column, theme_of
 from phospho_web.problems import Problem
 
 _EXAMPLES = 20
@@ -22,7 +23,7 @@ _EXAMPLES_OF = """
 SELECT task_id, $theme = {theme:String} AS is_there FROM analysis_rows FINAL
 WHERE project_id = {project:String} AND is_there = {is_there:UInt8}
     AND task_id IN (SELECT task_id FROM task_rows WHERE project_id = {project:String})
-ORDER BY if(is_there, -theme_score, 0), cityHash64(task_id) LIMIT {limit:UInt32}
+ORDER BY if(is_there, -$score, 0), cityHash64(task_id) LIMIT {limit:UInt32}
 """
 
 
@@ -48,24 +49,26 @@ class ThemeDefinitions:
         name = definition_name(theme["title"])
         if name in {definition.name for definition in self._registry.definitions(project_id)}:
             raise Problem(409, "definition_exists", f"there is a definition {name!r} already", "rename the theme")
+        side: ThemeSide = theme["side"]
         phrases = theme["phrases"][:_PHRASES] or [theme["title"]]
         item = {
             "name": name,
-            "description": f"The user asks about {', '.join(phrases)}",
+            "description": f"The {'user asks' if side == 'input' else 'assistant speaks'} about {', '.join(phrases)}",
             "engine": "semantic",
-            "scope": "input",
+            "scope": side,
         }
         saved = self._registry.save_definition(checked_definition(project_id, item, self._check))
         labels = [
             {"event": name, "task_id": task_id, "label": label}
             for label, is_there in (("confirmed", 1), ("rejected", 0))
-            for task_id in self._tasks(project_id, theme_id, is_there)
+            for task_id in self._tasks(project_id, theme_id, side, is_there)
         ]
         self._annotations.save_labels(project_id, visitor, labels)
         return saved
 
-    def _tasks(self, project_id: str, theme_id: str, is_there: int) -> list[str]:
-        sql = compose(_EXAMPLES_OF, theme=theme_of())
+    def _tasks(self, project_id: str, theme_id: str, side: ThemeSide, is_there: int) -> list[str]:
+        column = theme_column(side)
+        sql = compose(_EXAMPLES_OF, theme=theme_of(column), score=f"{column}_score")
         parameters = {"project": project_id, "theme": theme_id, "is_there": is_there, "limit": _EXAMPLES}
         return [row["task_id"] for row in self._store.rows(sql, parameters)]
 

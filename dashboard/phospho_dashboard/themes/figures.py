@@ -7,10 +7,11 @@ from typing import Any
 
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Buckets
+from phospho_schemas.theme_rows import ThemeSide
 from phospho_store.confidence import ALPHA, difference, rate_interval
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks
-from phospho_store.sql.themes import current_themes, theme_of
+from phospho_store.sql.themes import current_themes, theme_column, theme_of
 from phospho_store.store import Store
 
 _OF_PROJECT = "project_id = {project:String}"
@@ -37,7 +38,7 @@ _ALL_SESSIONS = "SELECT uniqExact(cityHash64(session_id)) AS sessions FROM analy
 _FEEDBACK = """
 SELECT theme_id, countIf(flag = 'success') AS successes, countIf(flag = 'failure') AS failures
 FROM $flagged AS flagged
-INNER JOIN (SELECT task_id, $theme AS theme_id FROM analysis_rows FINAL WHERE $analyses AND theme != '') AS analysis
+INNER JOIN (SELECT task_id, $theme AS theme_id FROM analysis_rows FINAL WHERE $analyses AND $column != '') AS analysis
 ON flagged.task_id = analysis.task_id
 GROUP BY theme_id
 """
@@ -50,7 +51,7 @@ _COVERED = """
 SELECT theme_id, max(tasks) AS tasks FROM
 (
     SELECT $theme AS theme_id, arrayJoin(arrayDistinct(names)) AS name, count() AS tasks
-    FROM $analysed WHERE is_task AND theme != '' GROUP BY theme_id, name
+    FROM $analysed WHERE is_task AND $column != '' GROUP BY theme_id, name
 )
 GROUP BY theme_id
 """
@@ -60,20 +61,27 @@ Row = dict[str, Any]
 
 
 class ThemeFigures:
-    """Reads themes and their figures. Blocking; raises what the store raises."""
+    """Reads themes and the figures of those of a side of the tasks. Blocking; raises what the store raises."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, side: ThemeSide = "input") -> None:
         self._store = store
+        self._column = theme_column(side)
+
+    def of_side(self, side: ThemeSide) -> ThemeFigures:
+        """Return the reader of the figures of another side."""
+        return ThemeFigures(self._store, side)
 
     def themes(self, project_id: str) -> dict[str, Row]:
         """
         Return the current themes of a project with people's edits, by id; those merged into others too.
 
-        `is_later` says that a theme was not among the first ones.
+        `is_later` says that a theme was not among the first ones of its side.
         """
         rows = self._store.rows(_THEMES, {"project": project_id})
-        first_at = min((row["created_at"] for row in rows), default="")
-        return {row["theme_id"]: row | {"is_later": row["created_at"] > first_at} for row in rows}
+        first_at: dict[str, str] = {}
+        for row in rows:
+            first_at[row["side"]] = min(first_at.get(row["side"], row["created_at"]), row["created_at"])
+        return {row["theme_id"]: row | {"is_later": row["created_at"] > first_at[row["side"]]} for row in rows}
 
     def of_scope(self, scope: Scope) -> dict[str, Row]:
         """Return by theme its tasks, sessions, users, sentiment and feedback; "" has the tasks without a theme."""
@@ -114,7 +122,8 @@ class ThemeFigures:
 
     def covered(self, scope: Scope) -> dict[str, int]:
         """Return by theme how many of its tasks have the event that most of them have; none of themes without any."""
-        sql = compose(_COVERED, theme=theme_of(), analysed=analysed(scope, "task_id", "theme"))
+        parts = {"theme": theme_of(self._column), "column": self._column}
+        sql = compose(_COVERED, **parts, analysed=analysed(scope, "task_id", self._column))
         return {row["theme_id"]: int(row["tasks"]) for row in self._store.rows(sql, scope.parameters())}
 
     def events(self, scope: Scope) -> list[Row]:
@@ -126,6 +135,11 @@ class ThemeFigures:
         return int(total["sessions"])
 
     def _rows(self, sql: str, scope: Scope, *, bucket: str = "", **parameters: Any) -> list[Row]:
-        parts = {"theme": theme_of(), "analyses": scope.analyses(), "bucket": bucket}
+        parts = {
+            "theme": theme_of(self._column),
+            "column": self._column,
+            "analyses": scope.analyses(),
+            "bucket": bucket,
+        }
         flagged = flagged_tasks(scope, "task_id") if "$flagged" in sql else ""
         return self._store.rows(compose(sql, **parts, flagged=flagged), scope.parameters(**parameters))

@@ -40,7 +40,7 @@ def theme_views(store: Store) -> list[View]:
             "themes/themes.html",
             themes.listed,
             page_extras=lambda *_: {"sorts": SORTS},
-            parameters=("sort",),
+            parameters=("sort", "side"),
         ),
         View(
             "themes",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast, get_args
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, Paging, ViewRequest
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.themes.figures import NONE, ThemeFigures
-from phospho_schemas.theme_rows import ThemeFact
+from phospho_schemas.theme_rows import ThemeFact, ThemeSide
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
@@ -50,10 +50,12 @@ class Themes:
 
     def listed(self, request: ViewRequest) -> Content:
         """Return the themes of the request's tasks by one of SORTS, and the state of discovery."""
-        sort, scope = request.sort(SORTS), searched(self._store, request.scope)
-        themes, figures = self._figures.themes(request.project_id), self._figures.of_scope(scope)
-        trends = self._figures.trends(scope, request.buckets())
-        changes = self._figures.changes(scope, figures, request.now_ms)
+        sort, side, scope = request.sort(SORTS), _side(request), searched(self._store, request.scope)
+        of_both = self._figures.themes(request.project_id)
+        themes = {name: theme for name, theme in of_both.items() if theme["side"] == side}
+        reader = self._figures.of_side(side)
+        figures, trends = reader.of_scope(scope), reader.trends(scope, request.buckets())
+        changes = reader.changes(scope, figures, request.now_ms)
         total = sum(row["tasks"] for row in figures.values())
         rows = [
             _row(theme, figures.get(name), total, request.now_ms)
@@ -65,9 +67,11 @@ class Themes:
         shown = _sorted((row for row in rows if not row["is_hidden"]), sort)
         return {
             "sort": sort,
+            "side": side,
+            "has_output_themes": any(theme["side"] == "output" for theme in of_both.values()),
             "themes": shown,
             "groups": _groups(shown),
-            "suggestions": _suggestions(shown, self._figures.covered(scope)),
+            "suggestions": _suggestions(shown, reader.covered(scope)),
             "hidden": [{"theme_id": row["theme_id"], "title": row["title"]} for row in rows if row["is_hidden"]],
             "tasks": total,
             "without_theme": figures.get("", {}).get("tasks", 0),
@@ -87,16 +91,17 @@ class Themes:
                 404, "unknown_theme", f"there is no theme {theme_id!r} in this project", _heir(facts, theme_id)
             )
         scope = searched(self._store, request.scope)
-        figures = self._figures.of_scope(scope)
+        reader = self._figures.of_side(theme["side"])
+        figures = reader.of_scope(scope)
         total = sum(row["tasks"] for row in figures.values())
         own = of_theme(scope, theme_id)
         buckets = request.buckets()
-        counts = self._figures.trends(own, buckets).get(theme_id, [0] * buckets.count)
+        counts = reader.trends(own, buckets).get(theme_id, [0] * buckets.count)
         parts = [row for row in themes.values() if row["merged_into"] == theme_id]
         newest = self._tasks.page(own, request.extent, Paging("newest", None, _NEWEST))
         return {
             "theme": _row(theme, figures.get(theme_id), total, request.now_ms)
-            | {"change": self._figures.changes(scope, figures, request.now_ms).get(theme_id, "")},
+            | {"change": reader.changes(scope, figures, request.now_ms).get(theme_id, "")},
             "phrases": theme["phrases"],
             "merged_into": theme["merged_into"],
             "parts_of": [{"theme_id": row["theme_id"], "title": row["title"]} for row in parts],
@@ -124,6 +129,16 @@ class Themes:
         }
 
 
+def _side(request: ViewRequest) -> ThemeSide:
+    """Return the side of the tasks whose themes are asked for; Problem 400 for another."""
+    side = request.query.get("side") or "input"
+    if side not in get_args(ThemeSide):
+        raise Problem(
+            400, "invalid_side", "there are no themes of that side", f"one of: {', '.join(get_args(ThemeSide))}"
+        )
+    return cast(ThemeSide, side)
+
+
 def of_theme(scope: Scope, theme_id: str) -> Scope:
     """Return those of the tasks that count for a theme."""
     return replace(scope, filters=replace(scope.filters, theme=theme_id))
@@ -133,7 +148,7 @@ def _row(theme: Row, figures: Row | None, total: int, now_ms: int) -> Row:
     counts = figures or NONE
     flagged, felt = counts["successes"] + counts["failures"], counts["positive"] + counts["negative"]
     created_ms = _milliseconds(theme["created_at"])
-    names = ("theme_id", "title", "group_id", "group_title", "is_hidden", "is_pinned", "x", "y")
+    names = ("theme_id", "side", "title", "group_id", "group_title", "is_hidden", "is_pinned", "x", "y")
     return {
         **{name: theme[name] for name in names},
         **counts,
@@ -194,7 +209,11 @@ def _suggestions(rows: list[Row], covered: Mapping[str, int]) -> list[Row]:
 
 def _others(themes: Mapping[str, Row], theme: Row) -> list[Row]:
     """Return the other themes, those of the same group first: what it may be merged into."""
-    rows = [row for name, row in themes.items() if name != theme["theme_id"] and not row["merged_into"]]
+    rows = [
+        row
+        for name, row in themes.items()
+        if name != theme["theme_id"] and row["side"] == theme["side"] and not row["merged_into"]
+    ]
     rows.sort(key=lambda row: (row["group_id"] != theme["group_id"], row["title"]))
     return [
         {"theme_id": row["theme_id"], "title": row["title"], "is_similar": row["group_id"] == theme["group_id"]}

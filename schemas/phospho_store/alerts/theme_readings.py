@@ -15,7 +15,10 @@ from phospho_store.sql.themes import current_themes, theme_of
 from phospho_store.store import Store
 
 _THEMES = compose(
-    "SELECT theme_id, title, created_at FROM $themes WHERE NOT is_hidden AND merged_into = '' ORDER BY theme_id",
+    """
+    SELECT theme_id, title, created_at FROM $themes
+    WHERE side = 'input' AND NOT is_hidden AND merged_into = '' ORDER BY theme_id
+    """,
     themes=current_themes("project_id = {project:String}"),
 )
 # The unit of a change is the session, as tasks of one depend on each other. The key "" has all sessions.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from phospho_schemas.theme_rows import ThemeSide
 from phospho_store.sql import compose
 
 _CURRENT_THEMES = """(
     SELECT
         theme.project_id AS project_id,
         theme.theme_id AS theme_id,
+        theme.side AS side,
         if(edit.title != '', edit.title, theme.title) AS title,
         theme.phrases AS phrases,
         theme.examples AS examples,
@@ -33,11 +35,13 @@ _MERGED = "(SELECT groupArray($column) FROM (SELECT * FROM theme_edit_rows FINAL
 
 NO_THEME = "none"
 _HAS_THEME = """(
-    theme = if($theme = '$no_theme', '', $theme) OR theme IN (
-        SELECT theme_id FROM theme_edit_rows FINAL
-        WHERE project_id = {project:String} AND merged_into = $theme AND merged_into != ''
-    )
+    theme = if($theme = '$no_theme', '', $theme) OR output_theme = $theme
+    OR theme IN ($merged) OR output_theme IN ($merged)
 )"""
+_MERGED_INTO = """
+SELECT theme_id FROM theme_edit_rows FINAL
+WHERE project_id = {project:String} AND merged_into = $theme AND merged_into != ''
+"""
 
 
 def current_themes(condition: str = "1") -> str:
@@ -50,6 +54,11 @@ def merges() -> str:
     return f"({_MERGES})"
 
 
+def theme_column(side: ThemeSide) -> str:
+    """Return the column of `analysis_rows` with the theme of a side."""
+    return "theme" if side == "input" else "output_theme"
+
+
 def theme_of(theme: str = "theme") -> str:
     """Return the expression of the theme that a task of a project counts for, from the one that it was given."""
     merged, heirs = (compose(_MERGED, column=column, rest=_OF_PROJECT) for column in ("theme_id", "merged_into"))
@@ -57,5 +66,10 @@ def theme_of(theme: str = "theme") -> str:
 
 
 def has_theme(theme: str) -> str:
-    """Return the condition on a row of `analysis_rows` that its task counts for a theme, or for none (NO_THEME)."""
-    return compose(_HAS_THEME, theme=theme, no_theme=NO_THEME)
+    """
+    Return the condition on a row of `analysis_rows` that its task counts for a theme of either side.
+
+    NO_THEME are the tasks whose input has none.
+    """
+    merged = compose(_MERGED_INTO, theme=theme)
+    return compose(_HAS_THEME, theme=theme, no_theme=NO_THEME, merged=merged)

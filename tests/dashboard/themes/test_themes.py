@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from dashboard.conftest import World
 from phospho_schemas.theme_rows import ThemeFact, ThemeModelRow, ThemeRow
+from phospho_store.registry.registry import Registry
 from phospho_store.registry.themes import ThemeRepository
 
 NOW = datetime.now(UTC)
@@ -89,6 +90,30 @@ def test_themes_are_listed_with_their_figures(client: TestClient) -> None:
     page = client.get("/themes", params={"period": "7d"})
     assert page.status_code == 200
     assert "Turn off the lights" in page.text
+
+
+def test_themes_of_outputs_are_a_list_of_their_own(client: TestClient, world: World, project: str) -> None:
+    assert "Outputs</a>" not in client.get("/themes").text
+    repository = ThemeRepository(world.store)
+    model = repository.model(project)
+    assert model is not None
+    apology = ThemeRow(
+        project_id=project, theme_id="theme-o", side="output", version=1, title="So sorry", created_at=model.created_at
+    )
+    repository.save_discovery(model, [apology], [], model.revision)
+    world.add_task(project, "o-1", created_at=at(0.1), output="So sorry")
+    world.add_analysis(project, "o-1", created_at=at(0.1), theme="theme-b", output_theme="theme-o", theme_version=1)
+    assert "theme-o" not in listed(client)
+    content = client.get("/themes.json", params={"period": "7d", "side": "output"}).json()
+    assert [(row["theme_id"], row["tasks"]) for row in content["themes"]] == [("theme-o", 1)]
+    assert task_ids(client, "theme-o") == {"o-1"}
+    page = client.get("/themes", params={"side": "output"}).text
+    assert re.search(r'aria-current="page">Outputs</a>', page)
+    assert client.get("/themes/theme-o.json").json()["theme"]["tasks"] == 1
+    assert client.get("/themes.json", params={"side": "x"}).status_code == 400
+    post(client, "/themes/definition", theme_id="theme-o")
+    [definition] = [row for row in Registry(world.store).definitions(project) if row.name == "so_sorry"]
+    assert definition.scope == "output"
 
 
 def test_suggestions_are_themes_that_no_event_covers(client: TestClient, world: World, project: str) -> None:

@@ -58,6 +58,8 @@ def test_an_analysis_has_all_that_its_row_has() -> None:
         "theme": "",
         "theme_score": 0.0,
         "theme_version": 0,
+        "output_theme": "",
+        "output_theme_score": 0.0,
         "meaning": row["meaning"],
         "events": row["events"],
         "candidates": row["candidates"],

@@ -27,7 +27,7 @@ class CompiledDefinitions:
     skipped: the reason of each definition that can't be used, by name.
     classifiers: those of definitions whose engine learns, by name.
     student: the map of the project's texts into the space of an encoder, None where there is none.
-    themes: the project's theme model, None where it has none.
+    themes: the project's theme models by the side whose texts they group; of a side without one, none.
     """
 
     engines: Mapping[Side, Sequence[Engine]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class CompiledDefinitions:
     classifiers: Mapping[str, Classifier] = field(default_factory=dict)
     settings: ProjectSettings = field(default_factory=ProjectSettings)
     student: Student | None = None
-    themes: ThemeModel | None = None
+    themes: Mapping[Side, ThemeModel] = field(default_factory=dict)
 
     @property
     def reads_other_side(self) -> bool:

@@ -17,8 +17,17 @@ from phospho_workers.detection.text.meaning import NO_MEANING, codes
 from phospho_workers.detection.text.sentiment import MODEL as SENTIMENT_MODEL
 from phospho_workers.detection.text.sentiment import NOT_COVERED, Sentiment, sentiments
 from phospho_workers.detection.text.sides import OTHER_SIDE, SIDES, Side
+from phospho_workers.detection.themes.model import ThemeModel
 
 Task = Mapping[str, Any]
+# The columns of an analysis without themes.
+NO_THEMES: Mapping[str, Any] = {
+    "theme": "",
+    "theme_score": 0.0,
+    "theme_version": 0,
+    "output_theme": "",
+    "output_theme_score": 0.0,
+}
 
 _SCORE_DIGITS = 4
 # The fields that an analysis copies or reads.
@@ -145,14 +154,25 @@ def _matches(tasks: Sequence[Task], compiled: CompiledDefinitions) -> list[list[
 
 
 def _add_themes(rows: Sequence[dict[str, Any]], tasks: Sequence[Task], compiled: CompiledDefinitions) -> None:
-    """Set the theme of each row, from the input of its task. Equal texts are read once."""
-    if compiled.themes is None or not compiled.settings.detect_themes:
+    """Set the themes of each row, from the texts of its task. Equal texts are read once."""
+    if not compiled.settings.detect_themes:
         return
-    texts = list(dict.fromkeys(task["input"] for task in tasks))
-    assignments = dict(zip(texts, compiled.themes.assign(texts), strict=True))
-    for row, task in zip(rows, tasks, strict=True):
-        row["theme"], row["theme_score"] = assignments[task["input"]]
-        row["theme_version"] = compiled.themes.version
+    for side, model in compiled.themes.items():
+        if side == "input" or compiled.settings.output_themes:
+            assigned = themes_of(model, side, [task.get(side, "") for task in tasks])
+            for row, columns in zip(rows, assigned, strict=True):
+                row.update(columns)
+
+
+def themes_of(model: ThemeModel, side: Side, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the columns of an analysis that say which theme each text, of one side of a task, has."""
+    different = list(dict.fromkeys(texts))
+    assignments = dict(zip(different, model.assign(different), strict=True))
+    column = "theme" if side == "input" else "output_theme"
+    return [
+        {column: assignments[text].theme, f"{column}_score": assignments[text].score, "theme_version": model.version}
+        for text in texts
+    ]
 
 
 def _add_meanings(rows: Sequence[dict[str, Any]], tasks: Sequence[Task]) -> None:
@@ -207,9 +227,7 @@ def _row(task: Task, settings: ProjectSettings, tones: Mapping[str, _Tone]) -> d
         "output_sentiment_magnitude": output_tone.sentiment.magnitude,
         "language_model": LANGUAGE_MODEL if settings.detect_language else "",
         "sentiment_model": SENTIMENT_MODEL if settings.detect_sentiment else "",
-        "theme": "",
-        "theme_score": 0.0,
-        "theme_version": 0,
+        **NO_THEMES,
         "meaning": NO_MEANING,
         "events": [],
         "candidates": [],

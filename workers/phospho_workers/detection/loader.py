@@ -18,6 +18,7 @@ from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.learning.classifiers import BadClassifier, Classifier
 from phospho_workers.detection.semantic.student import BadStudent, Student
+from phospho_workers.detection.text.sides import Side
 from phospho_workers.detection.themes.model import BadThemeModel, ThemeModel
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class _ProjectSource:
             name, reason = next(iter(compiled.skipped.items()))
             project_id = self.definitions[0].project_id
             logger.warning("%s: %d definitions are skipped; %s: %s", project_id, len(compiled.skipped), name, reason)
-        return replace(compiled, themes=None if self.theme_model is None else read_theme_model(self.theme_model))
+        return replace(compiled, themes={} if self.theme_model is None else read_theme_models(self.theme_model))
 
 
 class DefinitionCache:
@@ -186,10 +187,16 @@ def read_student(row: StudentRow) -> Student | None:
         return None
 
 
-def read_theme_model(row: ThemeModelRow) -> ThemeModel | None:
-    """Return a theme model, None where there is no theme or a newer release wrote it."""
+def read_theme_models(row: ThemeModelRow) -> dict[Side, ThemeModel]:
+    """Return the theme models of a row by side, without a side that has no theme or that a newer release wrote."""
+    texts: dict[Side, str] = {"input": row.model, "output": row.output_model}
+    models = {side: _read_theme_model(row, text) for side, text in texts.items() if text}
+    return {side: model for side, model in models.items() if model is not None}
+
+
+def _read_theme_model(row: ThemeModelRow, text: str) -> ThemeModel | None:
     try:
-        return ThemeModel.from_json(row.model, row.version) if row.model else None
+        return ThemeModel.from_json(text, row.version)
     except BadThemeModel as error:
         logger.warning("%s: theme model %d is not used: %s", row.project_id, row.version, error)
         return None

@@ -75,8 +75,7 @@ def test_past_tasks_get_the_themes_of_each_model_once(store: Store, project_id: 
     run = themes.run(project_id)
     assert run is not None
     assert (run.status, run.tasks, run.tasks_done) == ("done", len(TEXTS), len(TEXTS))
-    model = DefinitionCache(DefinitionRepository(store)).current().by_project[project_id].themes
-    assert model is not None
+    model = DefinitionCache(DefinitionRepository(store)).current().by_project[project_id].themes["input"]
     given = stored_themes(store, project_id)
     expected = [assignment.theme for assignment in model.assign(TEXTS)]
     assert [given[name] for name in sorted(given)] == expected
@@ -151,3 +150,26 @@ def test_project_that_wants_no_themes_gets_none(store: Store, registry: Registry
     registry.save_project(project_id, settings=settings)
     insert_tasks(store, project_id, TEXTS)
     assert not discovery_job(store).step()
+
+
+def test_outputs_get_their_own_themes_where_a_project_wants_them(
+    store: Store, registry: Registry, project_id: str, themes: ThemeRepository
+) -> None:
+    project = registry.project(project_id)
+    assert project is not None
+    registry.save_project(project_id, settings=project.settings.model_copy(update={"output_themes": True}))
+    rows = [(f"task-{n:04}", text, TEXTS[-1 - n]) for n, text in enumerate(TEXTS)]
+    insert(store, "task_rows", *(task(project_id, name, input=text, output=answer) for name, text, answer in rows))
+    insert(store, "analysis_rows", *(analysis(project_id, name, names=["refund"]) for name, _, _ in rows))
+    assert discovery_job(store).step()
+    sides = {theme.theme_id: theme.side for theme in themes.themes(project_id)}
+    assert set(sides.values()) == {"input", "output"}
+    run_history(store)
+    sql = "SELECT theme, output_theme FROM analysis_rows FINAL WHERE project_id = {project:String}"
+    stored = store.rows(sql, {"project": project_id})
+    assert {sides.get(row["theme"], "input") for row in stored} == {"input"}
+    assert {sides.get(row["output_theme"], "output") for row in stored} == {"output"}
+    assert sum(row["output_theme"] in sides for row in stored) > 0.8 * len(stored)
+    compiled = DefinitionCache(DefinitionRepository(store)).current().by_project
+    [row] = analyse([task(project_id, "new", input=TEXTS[0], output=TEXTS[1])], compiled)
+    assert (sides[row["theme"]], sides[row["output_theme"]]) == ("input", "output")

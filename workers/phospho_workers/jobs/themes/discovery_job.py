@@ -10,13 +10,13 @@ from typing import NamedTuple
 from threadpoolctl import threadpool_limits
 
 from phospho_schemas.messages import ProjectSettings
-from phospho_schemas.theme_rows import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRow, ThemeRun
+from phospho_schemas.theme_rows import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRow, ThemeRun, ThemeSide
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import DefinitionRepository, DefinitionSet
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_workers.detection.learning.student_fitting import worthwhile_student
-from phospho_workers.detection.loader import read_student, read_theme_model
+from phospho_workers.detection.loader import read_student, read_theme_models
 from phospho_workers.detection.semantic.student import Student
 from phospho_workers.detection.themes.discovery import MIN_TEXTS, Discovery, Previous, discover
 from phospho_workers.detection.themes.matching import continued_groups
@@ -39,11 +39,16 @@ class _DueProject(NamedTuple):
     tasks: int
     previous: ThemeModelRow | None
     student: Student | None
+    sides: Sequence[ThemeSide]
 
     @property
     def version(self) -> int:
         """The version of the next model."""
         return 1 if self.previous is None else self.previous.version + 1
+
+    def id_seed(self, side: ThemeSide) -> str:
+        """Return what the ids of new themes derive from: those of equal texts differ by side."""
+        return self.project_id if side == "input" else f"{self.project_id} {side}"
 
 
 class ThemeDiscoveryJob:
@@ -77,8 +82,12 @@ class ThemeDiscoveryJob:
         tasks = self._samples.sample(due.project_id, due.previous.created_at if due.previous is not None else None)
         edits = self._repository.edits(due.project_id)
         with threadpool_limits(1, "blas"):
-            discovery = self._discovered(due, tasks, edits)
-        self._save(due, tasks, discovery, started_at)
+            discoveries = {
+                side: discovery
+                for side in due.sides
+                if (discovery := self._discovered(due, side, tasks, edits)) is not None
+            }
+        self._save(due, tasks, discoveries, started_at)
         return True
 
     def _due(self) -> _DueProject | None:
@@ -87,9 +96,12 @@ class ThemeDiscoveryJob:
         models = {model.project_id: model for model in definition_set.theme_models}
         refreshes = self._repository.refreshes()
         for project_id, tasks in task_counts(self._store):
-            is_wanted = self._holds(project_id) and settings.get(project_id, ProjectSettings()).detect_themes
+            wanted = settings.get(project_id, ProjectSettings())
+            is_wanted = self._holds(project_id) and wanted.detect_themes
             if is_wanted and self._is_due(tasks, models.get(project_id), refreshes.get(project_id)):
-                return _DueProject(project_id, tasks, models.get(project_id), _student(definition_set, project_id))
+                student = _student(definition_set, project_id)
+                sides: Sequence[ThemeSide] = ("input", "output") if wanted.output_themes else ("input",)
+                return _DueProject(project_id, tasks, models.get(project_id), student, sides=sides)
         return None
 
     def _is_due(self, tasks: int, previous: ThemeModelRow | None, requested_at: datetime | None) -> bool:
@@ -102,13 +114,13 @@ class ThemeDiscoveryJob:
         return has_grown or is_old
 
     def _discovered(
-        self, due: _DueProject, tasks: Sequence[SampledTask], edits: Mapping[str, ThemeEdit]
+        self, due: _DueProject, side: ThemeSide, tasks: Sequence[SampledTask], edits: Mapping[str, ThemeEdit]
     ) -> Discovery | None:
-        texts = [task.text for task in tasks]
-        model = read_theme_model(due.previous) if due.previous is not None else None
+        texts = [task.text(side) for task in tasks]
+        model = read_theme_models(due.previous).get(side) if due.previous is not None else None
         if due.previous is None or model is None:
             student = due.student or worthwhile_student(texts)
-            return discover(texts, due.project_id, due.version, student=student)
+            return discover(texts, due.id_seed(side), due.version, student=student)
         is_fresh = len(texts) >= _FRESH_GROWTH * due.previous.texts
         student = (due.student or worthwhile_student(texts)) if is_fresh else None
         made_at = due.previous.created_at
@@ -119,23 +131,35 @@ class ThemeDiscoveryJob:
             kept={name for name, edit in edits.items() if edit.is_pinned or edit.title or edit.merged_into},
             to_split={name for name, edit in edits.items() if edit.split_at is not None and edit.split_at > made_at},
         )
-        return discover(texts, due.project_id, due.version, previous=previous, student=student)
+        return discover(texts, due.id_seed(side), due.version, previous=previous, student=student)
 
-    def _save(self, due: _DueProject, tasks: Sequence[SampledTask], discovery: Discovery | None, now: datetime) -> None:
-        previous = {theme.theme_id: theme for theme in self._repository.themes(due.project_id)}
-        ids = {task.text: task.task_id for task in reversed(tasks)}
+    def _save(
+        self,
+        due: _DueProject,
+        tasks: Sequence[SampledTask],
+        discoveries: Mapping[ThemeSide, Discovery],
+        now: datetime,
+    ) -> None:
+        models = {side: discovery.model.to_json() for side, discovery in discoveries.items()}
         model = ThemeModelRow(
             project_id=due.project_id,
             version=due.version,
             tasks=due.tasks,
             texts=len(tasks),
-            model=discovery.model.to_json() if discovery is not None else "",
+            model=models.get("input", ""),
+            output_model=models.get("output", ""),
             created_at=now,
         )
-        themes = [] if discovery is None else _theme_rows(discovery, model, previous, ids)
+        stored = self._repository.themes(due.project_id)
+        themes: list[ThemeRow] = []
+        for side, discovery in discoveries.items():
+            previous = {theme.theme_id: theme for theme in stored if theme.side == side}
+            ids = {task.text(side): task.task_id for task in reversed(tasks)}
+            themes += [row.model_copy(update={"side": side}) for row in _theme_rows(discovery, model, previous, ids)]
         facts = [
             ThemeFact(project_id=due.project_id, version=due.version, created_at=now, **fact._asdict())
-            for fact in (discovery.facts if discovery is not None else ())
+            for discovery in discoveries.values()
+            for fact in discovery.facts
         ]
         self._repository.save_discovery(model, themes, facts, max(self._definitions.revisions()))
         run = self._repository.run(due.project_id)
@@ -144,7 +168,7 @@ class ThemeDiscoveryJob:
                 project_id=due.project_id,
                 version=due.version,
                 revision=0 if run is None else run.revision,
-                status="waiting" if discovery is not None else "done",
+                status="waiting" if discoveries else "done",
                 tasks=due.tasks,
                 updated_at=now,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -14,13 +15,16 @@ from phospho_store.registry.themes import ThemeRepository
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.detection.definitions import NO_DEFINITIONS, Snapshot
-from phospho_workers.detection.themes.model import Assignment, ThemeModel
+from phospho_workers.detection.detect import NO_THEMES, themes_of
+from phospho_workers.detection.text.sides import Side
+from phospho_workers.detection.themes.model import ThemeModel
 from phospho_workers.jobs.backfills.analysis_merge import backfilled_revision
 from phospho_workers.jobs.backfills.history import History
 from phospho_workers.jobs.loop.leases import Holds, all_projects
 
 logger = logging.getLogger(__name__)
 
+ThemeModels = Mapping[Side, ThemeModel]
 _TASKS_AT_ONCE = 2_000
 _TEXTS_AT_ONCE = 250
 
@@ -79,15 +83,16 @@ class ThemeHistoryJob:
         if not runs:
             return False
         run, snapshot = runs[0], self._definitions()
-        model = snapshot.by_project.get(run.project_id, NO_DEFINITIONS).themes
+        models = snapshot.by_project.get(run.project_id, NO_DEFINITIONS).themes
         page = self._page(run)
-        if model is None or model.version != run.version or not page.task_ids:
+        versions = {model.version for model in models.values()}
+        if versions != {run.version} or not page.task_ids:
             self._save(run, {"status": "done", "tasks": run.tasks_done})
             return True
         for begin in range(0, len(page.task_ids), _TEXTS_AT_ONCE):
             task_ids = page.task_ids[begin : begin + _TEXTS_AT_ONCE]
             with self._lock:
-                self._assign(run.project_id, task_ids, model, snapshot.revision)
+                self._assign(run.project_id, task_ids, models, snapshot.revision)
         done = run.tasks_done + len(page.task_ids)
         self._save(
             run,
@@ -108,18 +113,19 @@ class ThemeHistoryJob:
         last_at = datetime.fromisoformat(f"{rows[-1]['created_at']}+00:00") if rows else None
         return _Page([row["task_id"] for row in rows], last_at, rows[-1]["task_id"] if rows else "")
 
-    def _assign(self, project_id: str, task_ids: Sequence[str], model: ThemeModel, revision: int) -> None:
-        """Rewrite the analyses of these tasks that are of another model."""
-        parameters = {"project": project_id, "tasks": list(task_ids), "version": model.version}
+    def _assign(self, project_id: str, task_ids: Sequence[str], models: ThemeModels, revision: int) -> None:
+        """Rewrite the analyses of these tasks that are of other models."""
+        [version] = {model.version for model in models.values()}
+        parameters = {"project": project_id, "tasks": list(task_ids), "version": version}
         stale = {row["task_id"] for row in self._store.rows(_THEMES, parameters)}
         if not stale:
             return
         stored = self._history.analyses(project_id, sorted(stale))
         tasks = [task for task in self._history.tasks(project_id, sorted(stale)) if task["task_id"] in stored]
-        assignments = model.assign([task["input"] for task in tasks])
+        by_side = [themes_of(model, side, [task[side] for task in tasks]) for side, model in models.items()]
         rows = [
-            _with_theme(stored[task["task_id"]], assignment, model.version, revision)
-            for task, assignment in zip(tasks, assignments, strict=True)
+            _with_themes(stored[task["task_id"]], columns, revision)
+            for task, *columns in zip(tasks, *by_side, strict=True)
             if stored[task["task_id"]]["revision"] == task["revision"]
             and stored[task["task_id"]]["definitions_revision"] < revision
         ]
@@ -132,13 +138,9 @@ class ThemeHistoryJob:
             self._repository.save_run(stored.model_copy(update=dict(progress)))
 
 
-def _with_theme(
-    stored: Mapping[str, Any], assignment: Assignment, version: int, definitions_revision: int
+def _with_themes(
+    stored: Mapping[str, Any], columns: Sequence[Mapping[str, Any]], definitions_revision: int
 ) -> dict[str, Any]:
-    return {
-        **stored,
-        "theme": assignment.theme,
-        "theme_score": assignment.score,
-        "theme_version": version,
-        "definitions_revision": backfilled_revision(stored, definitions_revision),
-    }
+    """Return an analysis with the themes of each side, none of a side without a model."""
+    revision = backfilled_revision(stored, definitions_revision)
+    return {**stored, **NO_THEMES, **dict(ChainMap(*map(dict, columns))), "definitions_revision": revision}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from phospho_schemas.theme_rows import ThemeSide
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.jobs.stored_tasks import shortened
@@ -30,7 +31,7 @@ _RECENT = (
 _SAMPLE = """
 SELECT task_id, received_at > fromUnixTimestamp64Milli({since_ms:Int64}) AS is_new, $texts FROM
 (
-    SELECT task_id, received_at, input FROM task_rows FINAL
+    SELECT task_id, received_at, input, output FROM task_rows FINAL
     WHERE project_id = {project:String} AND $recent AND input != ''
         AND cityHash64(task_id) % {step:UInt64} = 0 AND $also
     ORDER BY cityHash64(task_id), task_id LIMIT $limit
@@ -47,11 +48,16 @@ _COUNT = "SELECT count() AS tasks FROM task_rows WHERE project_id = {project:Str
 
 
 class SampledTask(NamedTuple):
-    """A task of a sample, with its input, of which a long one is cut; `is_new` if it came after a given time."""
+    """A task of a sample, with its texts, of which long ones are cut; `is_new` if it came after a given time."""
 
     task_id: str
-    text: str
+    input: str
+    output: str
     is_new: bool = False
+
+    def text(self, side: ThemeSide) -> str:
+        """Return the text of a side."""
+        return self.input if side == "input" else self.output
 
 
 class ThemeSamples:
@@ -80,10 +86,10 @@ class ThemeSamples:
     def _tasks(self, project_id: str, step: int, also: str, limit: int, **parameters: int) -> list[SampledTask]:
         sql = compose(
             _SAMPLE,
-            texts=shortened(("input",), _KEPT_CHARACTERS),
+            texts=shortened(("input", "output"), _KEPT_CHARACTERS),
             recent=self._recent,
             also=also,
             limit=str(limit),
         )
         rows = self._store.rows(sql, {"project": project_id, "step": step, **parameters})
-        return [SampledTask(row["task_id"], row["input"], bool(row["is_new"])) for row in rows]
+        return [SampledTask(row["task_id"], row["input"], row["output"], bool(row["is_new"])) for row in rows]
