@@ -21,6 +21,7 @@ MAX_PHRASES = 8
 # A phrase is so many telling words, with at most so many others between them.
 _MAX_WORDS = 3
 _MAX_BETWEEN = 2
+_STEM_CHARACTERS = 5
 _MAX_TEXT_CHARACTERS = 1_000
 _MIN_TEXTS_OF_PHRASE = 2
 _MAX_TITLE_CHARACTERS = 60
@@ -32,16 +33,17 @@ _CLAUSE_END = re.compile(r"[.!?;:,()]+(?:\s|$)|\n")
 _DIGIT = re.compile(r"\d")
 _CACHED_WORDS = 50_000
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
-# Words that no phrase begins or ends with: of other languages, rarity against all texts does the work.
+# Words that no phrase begins or ends with: of other languages, rarity against all texts does the work. Courtesies, yes
+# and no are not among them: they are what some themes are about.
 _STOP_WORD_LIST = (
     "a about actually after again all also am an and any are as at be been before being but by can can't "
     "cannot could did do does doing don't for from further get getting give go got had has have having he "
-    "hello help her here hey hi him his how i i'd i'll i'm i've if in into is isn't it it's its just kindly "
-    "know let let's like made make many me might more most much must my need no not now of off ok okay on "
-    "once one only or other our out over own please really right said same say see shall she should so some "
-    "something still such sure tell than thank thanks that that's the their them then there these they thing "
+    "help her here him his how i i'd i'll i'm i've if in into is isn't it it's its just kindly "
+    "know let let's like made make many me might more most much must my need now of off ok okay on "
+    "once one only or other our out over own please really said say see shall she should so some "
+    "something still such sure tell than that that's the their them then there these they thing "
     "things think this those through to too try under until up us use very want was wasn't way we well were "
-    "what what's when where which while who why will with won't would yes yet you you're your der die das und "
+    "what what's when where which while who why will with won't would yet you you're your der die das und "
     "ich ist nicht ein eine zu mit für wie kann auf es den im le la les de des du un une et est je ne pas "
     "pour que qui dans el los las y en una por para con mi"
 )
@@ -137,7 +139,7 @@ def _is_telling(word: str) -> bool:
 
 
 def _ranked(phrases: Phrases, everything: Phrases) -> list[str]:
-    """Return the most telling phrases of a theme, no two of which share a word."""
+    """Return the most telling phrases of a theme, no two of which share a word or its stem."""
     counts, texts = phrases.counts, max(1, phrases.texts)
     least = _MIN_TEXTS_OF_PHRASE if texts > 3 else 1
     weights = {}
@@ -151,12 +153,17 @@ def _ranked(phrases: Phrases, everything: Phrases) -> list[str]:
         pair = pairs.get(phrase, phrase)
         # A frequent pair reads better than a word alone.
         longer = pair if counts[pair] >= _CONTEXT_SHARE * counts[phrase] else phrase
-        words = set(longer.split())
-        if not any(words & set(better.split()) for better in ranked):
+        stems = _stems(longer)
+        if not any(stems & _stems(better) for better in ranked):
             ranked.append(longer)
         if len(ranked) == MAX_PHRASES:
             break
     return ranked
+
+
+def _stems(phrase: str) -> set[str]:
+    """Return the beginnings of the words of a phrase, which "movie" and "movies" share."""
+    return {word[:_STEM_CHARACTERS] for word in phrase.split()}
 
 
 def _best_pairs(counts: Counter[str]) -> dict[str, str]:
