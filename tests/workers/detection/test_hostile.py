@@ -148,7 +148,7 @@ def test_many_definitions_and_clauses_are_scored_in_bounded_memory() -> None:
 
 
 def test_clauses_end_where_the_plain_pattern_says() -> None:
-    plain = re.compile(r"[.!?;:\n]+(?:\s+|$)")
+    plain = re.compile(r"[.!?;:\n]+(?:\s+|$)|\n")
     for length in range(1, 7):
         for text in map("".join, product(".\n a", repeat=length)):
             said = [clause.split() for clause in plain.split(text) if embedder().pieces(clause)]

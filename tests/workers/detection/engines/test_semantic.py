@@ -111,6 +111,21 @@ def test_event_in_the_middle_of_a_long_text_is_found_and_nothing_else() -> None:
     assert score(f"{filler}How is the weather there in Rome? {filler}") >= engine.DEFAULT_THRESHOLD
 
 
+def test_long_text_without_marks_shows_an_event_on_a_line_of_its_own() -> None:
+    filler = "i went to the shop and bought some bread\nmy sister came by in the evening\nwe played cards\n" * 40
+    assert score(filler) < engine.DEFAULT_THRESHOLD
+    assert score(f"{filler}How is the weather there in Rome?\n{filler}") >= engine.DEFAULT_THRESHOLD
+
+
+def test_best_of_many_clauses_must_stand_out_from_the_others() -> None:
+    """Clauses that differ in how near they are to a definition have one that is nearer by chance."""
+    event = "How is the weather there in Rome? "
+    steady = "".join(f"Invoice {number} is paid. " for number in range(40))
+    varied = "".join(f"On day {number} it was warm outside. Invoice {number} is paid. " for number in range(20))
+    assert score(varied) < engine.DEFAULT_THRESHOLD
+    assert score(varied + event) < score(steady + event) - 0.05
+
+
 def test_a_huge_word_is_bounded_in_pieces() -> None:
     assert 0.0 <= score("x" * 1_000_000) <= 1.0
     assert 0.0 <= score("𒀀" * 1_000_000) <= 1.0

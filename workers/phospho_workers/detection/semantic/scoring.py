@@ -39,10 +39,10 @@ _STEP = 0.15
 _SKEW_SHARE = 0.3
 _USUAL_SKEW = 1.0
 _MAX_SKEW = 5.0
-# Clauses of a text whose whole says as much as its best one; what the best of e times as many must have more.
-_FEW_CLAUSES = 4.0
-_MANY_CLAUSES = 64.0
-_DEVIATIONS_OF_CHANCE = 0.6
+# Clauses of a text whose whole says as much as its best one; what the best of e times as many must have more, in
+# standard deviations of the text's other clauses.
+_FEW_CLAUSES = 4
+_DEVIATIONS_OF_CHANCE = 0.75
 _LEAST_DEVIATION = 1e-6
 
 
@@ -96,12 +96,30 @@ def of_texts(scores: Scores, batch: Reading) -> Scores:
     much else, so it counts less; and among many clauses one is near to any definition by chance, so the best one must
     be better.
     """
-    texts = np.maximum.reduceat(scores[: batch.clause_count], batch.firsts, axis=0)
-    counts = np.array([len(batch.clauses[index]) for index in batch.wholes], dtype=np.float64)[:, None]
-    share = np.minimum(1.0, _FEW_CLAUSES / counts) / 2.0
-    chance = _STEP * _DEVIATIONS_OF_CHANCE * np.log(np.clip(counts, _FEW_CLAUSES, _MANY_CLAUSES) / _FEW_CLAUSES)
-    texts[batch.wholes] = texts[batch.wholes] * (1.0 - share) + scores[batch.clause_count :] * share - chance
-    return texts
+    of_clauses = scores[: batch.clause_count]
+    texts = np.maximum.reduceat(of_clauses, batch.firsts, axis=0)
+    counts = np.fromiter(map(len, batch.clauses), dtype=np.float64, count=len(batch.clauses))[:, None]
+    chance = _chance(of_clauses, texts, batch) if counts.max() > _FEW_CLAUSES else 0.0
+    share = np.minimum(1.0, _FEW_CLAUSES / counts[batch.wholes]) / 2.0
+    texts[batch.wholes] = texts[batch.wholes] * (1.0 - share) + scores[batch.clause_count :] * share
+    return texts - chance
+
+
+def _chance(of_clauses: Scores, best: Scores, batch: Reading) -> Scores:
+    """
+    Return by how much the best of a text's clauses is likely to exceed that of a few, by chance alone.
+
+    Definitions differ in it, and so do texts: it is counted in the standard deviation of a text's other clauses. A
+    clause that is repeated is one.
+    """
+    counts = [(len(clauses), len({clause for clause, _ in clauses})) for clauses in batch.clauses]
+    all_counts, different = np.array(counts, dtype=np.float64).T[:, :, None]
+    others = np.maximum(all_counts - 1.0, 1.0)
+    means = (np.add.reduceat(of_clauses, batch.firsts, axis=0) - best) / others
+    squares = (np.add.reduceat(of_clauses**2, batch.firsts, axis=0) - best**2) / others
+    deviations = np.sqrt(np.maximum(squares - means**2, 0.0))
+    chance: Scores = deviations * np.log(np.maximum(different, _FEW_CLAUSES) / _FEW_CLAUSES) * _DEVIATIONS_OF_CHANCE
+    return chance
 
 
 def _of_references(rows: Scores, references: References) -> Scores:

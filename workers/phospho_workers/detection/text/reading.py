@@ -19,9 +19,10 @@ from phospho_workers.detection.text.embedding import MAX_PIECES, Vectors, direct
 # Of a longer text the beginning and the end are read, half of this each: people say what they want there.
 MAX_READ_CHARACTERS = 32_000
 MAX_READ_PIECES = 8_192
-# A mark, with what follows it up to white space or the end. Simpler would be `[.!?;:\n]+(?:\s+|$)`; this also takes
-# marks between such ends, and begins no run of marks twice, which makes its cost linear.
-_CLAUSE_END = re.compile(r"(?<![.!?;:\n])[.!?;:\n][.!?;:\s]*(?:\s|$)")
+# A line break, or a mark with what follows it up to white space or the end. Simpler is `[.!?;:\n]+(?:\s+|$)|\n`. This
+# also takes marks between such ends, and begins no run of marks twice, which makes its cost linear. A line of 50
+# characters that goes on in lower case is wrapped: no clause ends there.
+_CLAUSE_END = re.compile(r"(?<![.!?;:\n])(?:[.!?;:\n][.!?;:\s]*(?:\s|$)|\n(?!(?<=[^\n]{50}\n)[a-z]))")
 
 _ASCII_CAPITALS = string.ascii_uppercase.encode()
 _CAPITAL = re.compile(r"[A-Z\u00c0-\u00de\u0130\u0391-\u03a9\u0401-\u042f]")
