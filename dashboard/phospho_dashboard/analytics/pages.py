@@ -14,7 +14,7 @@ from phospho_dashboard.analytics.user import UserPage
 from phospho_dashboard.analytics.users import UsersPage
 from phospho_dashboard.analytics.versions import VersionsPage
 from phospho_dashboard.layout.views import PAGING, Content, PageExtras, View, ViewRequest
-from phospho_dashboard.saved_views.saved import SavedViews, SavedViewsReader
+from phospho_dashboard.saved_views.saved import SavedViews
 from phospho_dashboard.services import Services
 from phospho_dashboard.transcripts.highlights import excerpt
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
@@ -36,7 +36,7 @@ def analytics_views(
 ) -> list[View]:
     """Return the views. The functions are those of other features: changes, detection, health and definitions."""
     store, registry, prices = services.store, services.registry, services.settings.prices
-    saved_views = SavedViews(services).of_list
+    saved_views = SavedViews(services)
     addable_events = partial(_addable_events, registry)
     overview = OverviewPage(
         store, registry, prices, changes=changes, freshness=freshness, count_dead_letters=count_dead_letters
@@ -57,7 +57,7 @@ class TaskPages:
     """The views of the list of tasks, of one task, and of the tasks that are similar to it."""
 
     def __init__(
-        self, store: Store, meaning: MeaningReader, addable_events: PageExtras, saved_views: SavedViewsReader
+        self, store: Store, meaning: MeaningReader, addable_events: PageExtras, saved_views: SavedViews
     ) -> None:
         self._saved_views = saved_views
         self._tasks = Tasks(store)
@@ -99,8 +99,8 @@ class TaskPages:
         words = request.scope.filters.q
         matches = self._tasks.matches(request.project_id, [task["task_id"] for task in content["tasks"]], words)
         excerpts = {task_id: excerpt(texts, words) for task_id, texts in matches.items()}
-        extras = task_list_extras(request, content) | self._saved_views(request, "tasks")
-        return extras | {"excerpts": excerpts} | self._of_import(request)
+        saved = self._saved_views.of_list(request.project_id, "tasks", request.query, request.columns)
+        return task_list_extras(request, content) | saved | {"excerpts": excerpts} | self._of_import(request)
 
     def _of_import(self, request: ViewRequest) -> Content:
         """Return the file of the import that the list is narrowed to, and the number of the tasks that are listed."""

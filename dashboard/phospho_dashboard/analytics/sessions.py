@@ -26,7 +26,7 @@ from phospho_dashboard.layout.views import (
 )
 from phospho_dashboard.queries.filters import Scope, newest
 from phospho_dashboard.queries.periods import Extent
-from phospho_dashboard.saved_views.saved import SavedViewsReader
+from phospho_dashboard.saved_views.saved import SavedViews
 from phospho_dashboard.transcripts.messages import TEXT_PARAMETER, with_messages
 from phospho_dashboard.transcripts.steps import step_tree
 from phospho_dashboard.web.formats import with_times
@@ -223,7 +223,7 @@ DEFAULT_COLUMNS = ("tasks", "users", "feedback", "sentiment", "events", "time")
 class SessionPages:
     """The views of the list of sessions and of one session."""
 
-    def __init__(self, store: Store, addable_events: PageExtras, saved_views: SavedViewsReader) -> None:
+    def __init__(self, store: Store, addable_events: PageExtras, saved_views: SavedViews) -> None:
         self._saved_views = saved_views
         self._sessions = Sessions(store)
         self._loose_steps = LooseSteps(store)
@@ -253,7 +253,8 @@ class SessionPages:
 
     def _list_extras(self, request: ViewRequest, _content: Content) -> Content:
         columns = chosen_columns(request, COLUMNS, DEFAULT_COLUMNS)
-        return columns | sort_labels(SORTS) | self._saved_views(request, "sessions")
+        saved = self._saved_views.of_list(request.project_id, "sessions", request.query, request.columns)
+        return columns | sort_labels(SORTS) | saved
 
     def _item_extras(self, request: ViewRequest, content: Content) -> Content:
         tasks = content["session"]["task_list"]

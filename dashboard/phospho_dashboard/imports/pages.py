@@ -27,6 +27,7 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.uploads import Upload
 from phospho_dashboard.web.urls import item_path, with_query
+from phospho_schemas.imports import import_id
 from phospho_schemas.times import utc_text
 from phospho_store.log_files.formats import FORMATS
 from phospho_store.log_files.log_file import OWN_FORMAT
@@ -84,10 +85,10 @@ class ImportPages(Endpoints):
         """Stage a file, and check it under the mapping that its columns suggest."""
         visitor = await self._access.page_visitor(request, "editor")
         self._running()
-        self._files.check_room()
+        project_id = await self._access.query_project(request, visitor)
+        self._files.check_room(project_id)
         try:
             visitor, upload = await self._access.upload_visitor(request, MAX_FILE_BYTES)
-            project_id = await self._access.query_project(request, visitor)
             staged = await self._staged(project_id, upload)
         except Problem as problem:
             if problem.status not in (413, 422):
@@ -100,11 +101,11 @@ class ImportPages(Endpoints):
         visitor, form = await self._access.form_visitor(request, "editor")
         project_id = await self._access.query_project(request, visitor)
         try:
-            asked = _pull_request(form)
-            staged = await self._files.add(project_id, f"{asked.source}.jsonl", io.BytesIO())
+            pull_request = _pull_request(form)
+            staged = await self._files.add(project_id, f"{pull_request.source}.jsonl", io.BytesIO())
         except Problem as problem:
             return await self._render_start(request, visitor, problem)
-        staged.pull = Pull(asked, staged.path, MAX_FILE_BYTES)
+        staged.pull = Pull(pull_request, staged.path, MAX_FILE_BYTES)
         self._begin_pull(staged)
         return _to_import(staged)
 
@@ -163,6 +164,7 @@ class ImportPages(Endpoints):
     async def _look_into(self, staged: Staged) -> None:
         """Read the columns of a file, and check it under the mapping that they suggest."""
         content = await peeked(ReadRequest(str(staged.path), is_peek=True))
+        staged.mark = await asyncio.to_thread(_mark, staged)
         staged.examples, staged.recognised = content["columns"], content["format_name"]
         staged.format_name = staged.recognised or OWN_FORMAT
         staged.mapping = {} if staged.recognised else suggestion(staged.examples)
@@ -206,9 +208,10 @@ class ImportPages(Endpoints):
             mapping=staged.mapping if staged.format_name == OWN_FORMAT else {},
             format_name=staged.format_name,
             date_format=staged.date_format or None,
+            import_id=staged.mark,
         )
         staged.run = run
-        self._running().start(run, request, staged.project_id, staged.import_id)
+        self._running().start(run, request, staged.project_id)
 
     def _running(self) -> Runner:
         if self._runner is None:
@@ -242,6 +245,11 @@ class ImportPages(Endpoints):
         return [_content(staged) for staged in self._files.of_project(project_id)]
 
 
+def _mark(staged: Staged) -> str:
+    with staged.path.open("rb") as content:
+        return import_id(content, staged.name)
+
+
 def _date_format_labels(staged: Staged, formats: Mapping[str, str]) -> dict[str, str]:
     """Return the formats that may be chosen for the times, each with its label."""
     labels = {each: f"{each} ({label})" for each, label in formats.items()}
@@ -262,7 +270,7 @@ def _content(staged: Staged) -> dict[str, Any]:
         "date_format": staged.date_format,
         "run": None if run is None else _run_content(staged, run),
         "pull": None if staged.pull is None else _pull_content(staged.pull),
-        "tasks_path": tasks_of_import(staged.project_id, staged.import_id),
+        "tasks_path": tasks_of_import(staged.project_id, staged.mark),
     }
 
 

@@ -9,7 +9,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from phospho_dashboard.imports.links import tagged
 from phospho_dashboard.imports.reading import lines_of
 from phospho_store.log_files.counts import LineCounts
 from phospho_store.log_files.reader import ReadRequest
@@ -93,14 +92,14 @@ class Runner:
         self._intake = intake
         self._turns = asyncio.Semaphore(_RUNS_AT_A_TIME)
 
-    def start(self, run: Run, request: ReadRequest, project_id: str, import_id: str) -> None:
+    def start(self, run: Run, request: ReadRequest, project_id: str) -> None:
         """Begin a run in the background."""
-        run.task = asyncio.create_task(self._ran(run, request, project_id, import_id))
+        run.task = asyncio.create_task(self._ran(run, request, project_id))
 
-    async def _ran(self, run: Run, request: ReadRequest, project_id: str, import_id: str) -> None:
+    async def _ran(self, run: Run, request: ReadRequest, project_id: str) -> None:
         try:
             async with self._turns:
-                await self._read(run, request, self._taking(run, project_id, import_id))
+                await self._read(run, request, self._taking(run, project_id))
             if run.state == "running":
                 run.state = "failed" if run.is_cut_off and not run.counts.lines else "done"
         except Problem as problem:
@@ -125,11 +124,10 @@ class Runner:
         if batch.events:
             await take(batch)
 
-    def _taking(self, run: Run, project_id: str, import_id: str) -> Callable[[_Batch], Awaitable[None]]:
+    def _taking(self, run: Run, project_id: str) -> Callable[[_Batch], Awaitable[None]]:
         async def take(batch: _Batch) -> None:
-            events = [tagged(event, import_id) for event in batch.events]
             is_check = run.kind == "check"
-            results = await (self._intake.check if is_check else self._logged)(project_id, events)
+            results = await (self._intake.check if is_check else self._logged)(project_id, batch.events)
             run.counts.accept([result for result in results if isinstance(result, str)])
             for line, result in zip(batch.lines, results, strict=True):
                 if isinstance(result, Problem):

@@ -20,6 +20,8 @@ from phospho_web.problems import Problem
 
 MAX_FILE_BYTES = 200_000_000
 _MAX_FILES = 10
+# The last ones that somebody forgot take no place from another project.
+_MAX_FILES_OF_PROJECT = 3
 _LIFETIME_S = 3600.0
 # What tells a reader how to read a file is its name's ending; no other part of the name reaches the disk.
 _ENDINGS = (".csv.gz", ".tsv.gz", ".csv", ".tsv", ".xlsx", ".xlsm", ".parquet")
@@ -27,12 +29,17 @@ _ENDINGS = (".csv.gz", ".tsv.gz", ".csv", ".tsv", ".xlsx", ".xlsm", ".parquet")
 
 @dataclass
 class Staged:
-    """A staged file, its columns with examples, how to read it, and the last run over it."""
+    """
+    A staged file, its columns with examples, how to read it, and the last run over it.
+
+    `import_id` names it in URLs, `mark` in its tasks: the same file has the same mark.
+    """
 
     import_id: str
     project_id: str
     name: str
     path: Path
+    mark: str = ""
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recognised: str | None = None
     format_name: str | None = None
@@ -71,22 +78,29 @@ class StagedFiles:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 
-    def check_room(self) -> None:
-        """Remove old files. Raises Problem 503 where the others take every place."""
+    def check_room(self, project_id: str) -> None:
+        """Make room for a file of a project: remove old files. Raises Problem 503 where the others take every place."""
         now_s = time.monotonic()
         for staged in [*self._files.values()]:
             if not staged.is_running and now_s - staged.used_at_s > _LIFETIME_S:
                 self.remove(staged)
-        if len(self._files) >= _MAX_FILES:
-            idle = [staged for staged in self._files.values() if staged.run is not None and staged.run.is_imported]
-            if not idle:
-                message = f"{_MAX_FILES} files are being imported on this server"
-                raise Problem(503, "too_many_imports", message, "try again in some minutes", retry_after_s=60)
-            self.remove(min(idle, key=lambda staged: staged.used_at_s))
+        own = self.of_project(project_id)
+        if len(own) >= _MAX_FILES_OF_PROJECT:
+            self._replace([staged for staged in own if not staged.is_running], "this project")
+        elif len(self._files) >= _MAX_FILES:
+            imported = [each for each in self._files.values() if each.run is not None and each.run.is_imported]
+            self._replace(imported, "this server")
+
+    def _replace(self, candidates: Sequence[Staged], owner: str) -> None:
+        """Remove the candidate that was used least recently. Raises Problem 503 if there is none."""
+        if not candidates:
+            message = f"{owner} has no room for another import now"
+            raise Problem(503, "too_many_imports", message, "try again when one has ended", retry_after_s=60)
+        self.remove(min(candidates, key=lambda staged: staged.used_at_s))
 
     async def add(self, project_id: str, name: str, content: IO[bytes]) -> Staged:
         """Stage a file, and return it. Raises Problem 503."""
-        self.check_room()
+        self.check_room(project_id)
         revision = self._clock.next()
         import_id = derived_uuid(revision_ms(revision), "import", str(revision))
         ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
-from phospho_dashboard.layout.views import Content, ViewRequest
 from phospho_dashboard.queries.filters import Filters, url_names
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.urls import with_query
@@ -14,9 +13,6 @@ from phospho_schemas.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTER
 from phospho_schemas.times import utc_now
 from phospho_store.registry.saved_views import SavedViewRepository, view_id
 from phospho_web.problems import Problem
-
-# Return what the template of a list needs of the views of a page.
-SavedViewsReader = Callable[[ViewRequest, str], Content]
 
 MAX_VIEWS = 200
 PAGES: tuple[str, ...] = get_args(ViewPage)
@@ -32,11 +28,13 @@ class SavedViews:
         """Return the views of one list, or of all, in the order of their names."""
         return [public_view(view) for view in self._repository.views(project_id) if page in ("", view.page)]
 
-    def of_list(self, request: ViewRequest, page: str) -> Content:
+    def of_list(
+        self, project_id: str, page: str, query: Mapping[str, str], columns: Sequence[str]
+    ) -> dict[str, object]:
         """Return the views of a list and its own query, for its template."""
-        query = dict(parse_qsl(kept_query(urlencode(list(request.query.items())))))
-        query |= {"columns": ",".join(request.columns)} if request.columns else {}
-        return {"saved_views": self.rows(request.project_id, page), "list_page": page, "list_query": urlencode(query)}
+        kept = dict(parse_qsl(kept_query(urlencode(list(query.items())))))
+        kept |= {"columns": ",".join(columns)} if columns else {}
+        return {"saved_views": self.rows(project_id, page), "list_page": page, "list_query": urlencode(kept)}
 
     def save(self, project_id: str, *, page: str, name: str, query: str, author: str) -> SavedView:
         """Save a view under a name, in place of the one that has it."""

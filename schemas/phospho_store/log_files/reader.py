@@ -34,13 +34,14 @@ _MODULE = "phospho_store.log_files.reader"
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """A file, and how to read it; `is_peek` asks for its columns only."""
+    """A file, and how to read it: `is_peek` asks for its columns only, `import_id` marks its events."""
 
     path: str
     is_peek: bool = False
     mapping: dict[str, str] = field(default_factory=dict)
     format_name: str | None = None
     date_format: str | None = None
+    import_id: str = ""
 
     def arguments(self) -> list[str]:
         """Return the arguments of a Python interpreter that reads the file."""
@@ -86,7 +87,9 @@ def _limit(kind: int, most: int) -> None:
 
 
 def _lines(request: ReadRequest) -> Iterator[dict[str, Any]]:
-    log_file = LogFile(Path(request.path), request.mapping, request.format_name, request.date_format)
+    log_file = LogFile(
+        Path(request.path), request.mapping, request.format_name, request.date_format, import_id=request.import_id
+    )
     try:
         if request.is_peek:
             yield _peeked(log_file)

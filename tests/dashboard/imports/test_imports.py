@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from typing import Any
+from urllib.parse import quote
 
 import openpyxl
 import pyarrow
@@ -51,9 +52,11 @@ async def test_import_logs_the_mapped_rows_under_its_id(world: Any, browser: Bro
     assert (run["kind"], run["accepted"], run["rejected"]) == ("import", 2, 1)
     assert (run["first_at"], run["last_at"]) == ("2026-03-01T10:00:00.000Z", "2026-03-01T10:05:00.000Z")
     assert (first["input"], first["output"], first["session_id"]) == ("Where is my order?", "On its way", "c1")
-    assert first["metadata"] == {"plan": "pro", "import_id": content["import_id"]}
+    mark = first["phospho_import"]
+    assert mark.endswith("/chats.csv")
+    assert first["metadata"] == {"plan": "pro"}
     assert first["task_id"] != second["task_id"]
-    assert f"metadata.import_id%3D{content['import_id']}" in content["tasks_path"]
+    assert f"metadata.phospho_import%3D{quote(mark, safe='')}" in content["tasks_path"]
     assert content["tasks_path"].replace("&", "&amp;") in (await browser.client.get(path)).text
 
 
@@ -206,3 +209,13 @@ async def test_file_is_removed_from_the_disk(browser: Browser) -> None:
 
     assert answer.status_code == 303
     assert (await browser.client.get(path)).status_code == 404
+
+
+async def test_files_of_a_project_take_the_place_of_its_own_oldest(world: Any, browser: Browser) -> None:
+    paths = []
+    for number in range(4):
+        path = (await browser.upload(f"{number}.jsonl", b'{"input": "hi"}\n')).headers["location"]
+        await browser.ended(path)
+        paths.append(path)
+
+    assert [(await browser.client.get(path)).status_code for path in paths] == [404, 200, 200, 200]
