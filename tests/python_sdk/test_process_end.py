@@ -112,6 +112,17 @@ def test_dropped_clients_send_their_logs_and_end(server: Any) -> None:
     wait_until(lambda: sender_threads() == 0)
 
 
+def test_dropped_clients_send_their_logs_together(server: Any) -> None:
+    answered = threading.Event()
+    server.script = lambda request: answered.wait(30) and None
+    for number in range(50):
+        phospho.Client(base_url=server.url, api_key="k", tick=60).log(input=str(number))
+    answered.set()
+
+    wait_until(lambda: len(server.logs) == 50)
+    assert len(server.requests) < 10
+
+
 def test_dropped_clients_share_one_thread_while_the_server_is_away(server: Any) -> None:
     server.script = lambda request: server.error(503)
     for number in range(20):

@@ -131,10 +131,10 @@ class Pipeline:
 
     def _hand_over(self, events: Sequence[Event]) -> bool:
         """
-        Pass failed events of a retired client to the first one that has retired with the same receiver.
+        Pass the events of a retired client to the first one that has retired with the same receiver.
 
-        So an app that makes a client for each request has one queue of them, which is bounded. Return False if that is
-        this one's.
+        So an app that makes a client for each request has one queue of them, which is bounded, and sends them in
+        batches. Return False if that is this one's.
         """
         if self._spool is not None or self._destination is None:
             return False

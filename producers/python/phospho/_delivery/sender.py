@@ -33,7 +33,7 @@ class Sender:
 
     It survives every failure. Events with the outcome "retry" are sent again after a pause, in which others have the
     thread. All others are settled: counted, and removed from the queue. `on_settled` is called with them before a flush
-    returns. Once the queue is closed, `hand_over` may take the events that failed.
+    returns. Once the queue is closed, `hand_over` may take the events.
     """
 
     def __init__(
@@ -99,8 +99,8 @@ class Sender:
         try:
             if self._groups:
                 self._send_again()
-            else:
-                self._deliver(self._queue.take())
+            elif not self._pass_on(batch := self._queue.take()):
+                self._deliver(batch)
         except BaseException as error:  # the edge of the thread: a fault costs the events in flight, no more
             self._counters.count_error("sender", error)
             self._give_up(f"{type(error).__name__} in the sender")
@@ -155,6 +155,11 @@ class Sender:
         self._queue.settle([event for event, _ in lost])
         self._on_settled([])  # settles nothing in the spool, but the queue has room for events on disk
         self._settle_flushes(lost)
+
+    def _pass_on(self, batch: list[Event]) -> bool:
+        """Let another closed client send *batch* with its own, unless a flush waits for it. Return whether it does."""
+        is_left_alone = self._queue.is_closed and not self._queue.is_abandoned and not self._flushes
+        return bool(batch) and is_left_alone and self._hand_over(batch)
 
     def _deliver(self, batch: list[Event]) -> None:
         """Send *batch* once. Events that failed wait for `_send_again`."""

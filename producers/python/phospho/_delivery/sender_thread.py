@@ -116,6 +116,8 @@ class SenderThread:
                 del self._waiting[sender]
             elif first is None or due_at < first_at:
                 first, first_at = sender, due_at
+                if not due_at:  # at once
+                    break
         return first, first_at
 
 
