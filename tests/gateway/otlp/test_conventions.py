@@ -268,7 +268,18 @@ def test_a_text_that_looks_like_json_and_is_none_stays_what_it_is() -> None:
     [
         {"llm.prompts.0.prompt.text": "Once upon", "llm.choices.0.completion.text": "a time"},
         {"gen_ai.prompt": "Once upon", "gen_ai.completion": "a time"},
-        {"traceloop.entity.input": "Once upon", "traceloop.entity.output": "a time"},
+        {"traceloop.entity.input": "Once upon", "traceloop.entity.output": '"a time"'},
+        {
+            "gen_ai.operation.name": "chat.streaming_completions",
+            "gen_ai.prompt": "Once upon",
+            "gen_ai.completion": "a time",
+        },
+        {
+            "openinference.span.kind": "LLM",
+            "llm.input_messages.0.message.role": "user",
+            "llm.input_messages.0.message.content": '[{"type": "text", "text": "Once upon"}]',
+            "llm.output_messages.0.message.content": "a time",
+        },
         {"ai.prompt.messages": '[{"role":"user","content":"Once upon"}]', "ai.response.text": "a time"},
     ],
 )

@@ -25,6 +25,8 @@ _PROPERTY_PREFIXES = (
 # the kind of step that they are here. Any other operation is a kind of its own, and no call of a model for a text.
 _OPERATIONS: Mapping[str, str] = {
     "chat": "llm",
+    "chat.completions": "llm",
+    "chat.streaming_completions": "llm",
     "chat_completion": "llm",
     "chat_model": "llm",
     "completion": "llm",
@@ -41,6 +43,8 @@ _OPERATIONS: Mapping[str, str] = {
     "messages": "llm",
     "response": "llm",
     "responses": "llm",
+    "text.completions": "llm",
+    "text.streaming_completions": "llm",
     "text_completion": "llm",
     "text_generation": "llm",
     "embeddings": "embedding",

@@ -178,7 +178,7 @@ def _call(part: Message) -> Message:
 
 def of_openinference(flat: Attributes, role: str) -> Message:
     """Read one of `llm.input_messages` or `llm.output_messages`, whose names are spelled out with dots."""
-    message: Message = {"role": flat.get("message.role") or role, "content": flat.get("message.content")}
+    message: Message = {"role": flat.get("message.role") or role, "content": _content_of(flat.get("message.content"))}
     if len(flat) <= len(message):
         return message
     if contents := indexed(flat, "message.contents."):
@@ -199,10 +199,7 @@ def _openinference_content(flat: Attributes) -> Message:
 
 def of_openllmetry(flat: Attributes, role: str) -> Message:
     """Read one of the older `gen_ai.prompt.N` or `gen_ai.completion.N`."""
-    content = flat.get("content")
-    parts = json_objects(content)
-    is_parts = bool(parts) and all("type" in part for part in parts)
-    message: Message = {"role": flat.get("role") or role, "content": parts if is_parts else content}
+    message: Message = {"role": flat.get("role") or role, "content": _content_of(flat.get("content"))}
     if calls := indexed(flat, "tool_calls."):
         message["tool_calls"] = [_call_of(call, "id", "") for call in calls]
     if name := flat.get("function_call.name"):
@@ -210,6 +207,12 @@ def of_openllmetry(flat: Attributes, role: str) -> Message:
     if identifier := flat.get("tool_call_id"):
         message["tool_call_id"] = identifier
     return message
+
+
+def _content_of(content: Any) -> Any:
+    """Return the parts that a text holds as JSON; any other content as it is."""
+    parts = json_objects(content)
+    return parts if parts and all("type" in part for part in parts) else content
 
 
 def _call_of(flat: Attributes, id_name: str, prefix: str) -> Message:

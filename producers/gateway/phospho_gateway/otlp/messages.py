@@ -171,7 +171,7 @@ _OUTPUT_TEXTS = (
     _quoted("langfuse.observation.output"),
     _quoted("mlflow.spanOutputs"),
     _named("output.value"),
-    _named("traceloop.entity.output"),
+    _quoted("traceloop.entity.output"),
 )
 
 
