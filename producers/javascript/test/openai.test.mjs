@@ -93,6 +93,9 @@ for (const [name, read] of Object.entries({
       .json()
       .catch(() => {}),
   arrayBuffer: (response) => response.arrayBuffer(),
+  "a pipe that decodes it": async ({ body }) => {
+    for await (const _ of body.pipeThrough(new TextDecoderStream()));
+  },
 })) {
   test(`asResponse logs a body that the app reads by ${name}`, async () => {
     await read(await create(ask()).asResponse());

@@ -75,6 +75,7 @@ const VALUES = {
     { a: 1 },
   ],
   "a class": [new Order(), { id: 7 }],
+  "the environment": [process.env, "<env>"],
   "an error": [failed, "TypeError: no"],
   "an object without a prototype": [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
   "a regular expression, a URL": [

@@ -70,7 +70,7 @@ def messages_of(values: Any, depth: int = _MAX_DEPTH) -> list[Message] | None:
         return messages_of(values.get("messages"), depth - 1) if message is None else [message]
     if not isinstance(values, (list, tuple)):
         return None
-    if len(values) == 1 and isinstance(values[0], (list, tuple)):
+    if len(values) == 1 and isinstance(values[0], (list, tuple)) and _message(values[0]) is None:
         return messages_of(values[0], depth - 1)  # a batch of one
     messages = [_message(value) for value in _in_order(values)]
     if not any(messages):
@@ -97,7 +97,7 @@ def last_text(conversation: Sequence[Message], role: str) -> str | None:
             run.append(message.text)
         elif run:
             break
-    return "\n".join(reversed(run)) if run else None
+    return "\n".join(filter(None, reversed(run))) if run else None
 
 
 def _message(value: Any) -> Message | None:

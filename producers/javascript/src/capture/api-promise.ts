@@ -59,15 +59,16 @@ class BodyReader implements ChunkReceiver {
   }
 
   addChunk(chunk: unknown): void {
-    if (!(chunk instanceof Uint8Array) || this.#bytes > MAX_BODY_BYTES) return;
-    this.#parts.push(chunk.slice()); // the app may pass the bytes on, and lose them
-    this.#bytes += chunk.length;
+    const part = bytesOf(chunk);
+    if (!part || this.#bytes > MAX_BODY_BYTES) return;
+    this.#parts.push(part);
+    this.#bytes += part.length;
   }
 
   finish(error?: unknown): void {
     const body = this.#body();
     if (error !== undefined) this.#settle(body, error);
-    else if (body) this.#settle(body);
+    else this.#settle(body);
   }
 
   /** Return the bytes so far. Null if there are none, or too many. */
@@ -83,4 +84,12 @@ class BodyReader implements ChunkReceiver {
   }
 
   countError(): void {} // only `stop` fails, and there is none
+}
+
+/** Return a copy of the bytes of a chunk, or those of what the app's pipe has made of it: text, or events. */
+function bytesOf(chunk: unknown): Uint8Array | undefined {
+  if (chunk instanceof Uint8Array) return chunk.slice(); // the app may pass the bytes on, and lose them
+  const data = (chunk as { data?: unknown } | null)?.data;
+  const text = typeof data === "string" ? `data: ${data}\n\n` : chunk;
+  return typeof text === "string" ? new TextEncoder().encode(text) : undefined;
 }

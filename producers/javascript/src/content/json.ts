@@ -5,6 +5,8 @@
  * the same input, and a test checks it.
  */
 
+import { processLike } from "../runtime.js";
+
 export type Json = string | number | bigint | boolean | null | Json[] | JsonObject;
 export interface JsonObject {
   [key: string]: Json;
@@ -80,6 +82,7 @@ class Copy {
 
   #container(value: object, depth: number): Json {
     if (Array.isArray(value)) return this.#list(value, depth);
+    if (value === processLike()?.env) return "<env>"; // it holds the secrets
     const bytes = bytesOf(value);
     if (bytes) return this.#bytes(bytes);
     if (ArrayBuffer.isView(value)) return this.#array(value as Float64Array, depth);

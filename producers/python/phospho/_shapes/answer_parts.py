@@ -26,6 +26,8 @@ class AnswerParts:
         self._positions_of_calls: set[tuple[int, ...]] = set()
         # Where the next piece of a call goes, by its choice and index.
         self._call_positions: dict[tuple[int, int], int] = {}
+        # The same by its choice and id, for pieces without an index.
+        self._positions_by_id: dict[tuple[int, str], tuple[int, ...]] = {}
 
     def text(self) -> str:
         """Return the text of the answer so far: of several choices, the first one that has text."""
@@ -64,9 +66,10 @@ class AnswerParts:
             )
             arguments = next((nested[field] for field in ARGUMENT_FIELDS if nested.get(field) is not None), None)
             name = nested.get("name")
+            begun = self._positions_by_id.get((choice, str(call.get("id")))) if call.get("index") is None else None
             index = number(call, "index", self._count(choice) - (0 if name else 1))
-            position = self._call_position(choice, max(index, 0))
-            if isinstance(name, str) and name:
+            position = begun or self._call_position(choice, max(index, 0))
+            if begun is None and isinstance(name, str) and name:
                 position = self._position_of_named(position, index, {**nested, "id": call.get("id")})
             self._call(position, name, arguments)
 
@@ -86,6 +89,7 @@ class AnswerParts:
             self._call_positions[position[0], max(index, 0)] = position[2]
         if identifier:
             self._part(position, CALL).identifier = identifier
+            self._positions_by_id[position[0], identifier] = position
         return position
 
     def _count(self, choice: int) -> int:
@@ -123,6 +127,7 @@ class AnswerParts:
     def _clear(self) -> None:
         self._parts.clear()
         self._positions_of_calls.clear()
+        self._positions_by_id.clear()
         self._below.clear()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .conversations import SYSTEM, USER, Message, conversation_of, last_text
-from .parts import content_parts, joined
+from .parts import content_parts, is_result, joined
 
 __all__ = ["input_text", "system_prompt"]
 
@@ -56,6 +56,7 @@ def _prompt(value: Mapping[str, Any]) -> str | None:
             return prompt
         if isinstance(prompt, (list, Mapping)):
             parts = content_parts(prompt)
-            if parts:
+            # Results of tools alone are nobody's words.
+            if parts or (prompt and all(map(is_result, prompt if isinstance(prompt, list) else [prompt]))):
                 return joined(parts)
     return None

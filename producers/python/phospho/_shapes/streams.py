@@ -56,6 +56,8 @@ class Assembly(AnswerParts):
         self._counts: dict[str, Any] = {}
         self._model = ""
         self._block = -1
+        # The field of the chunks that are text in one field.
+        self._text_field = ""
         # Where the texts of the AI SDK and of Assistants go, by their ids.
         self._text_positions: dict[str, int] = {}
 
@@ -318,7 +320,7 @@ class Assembly(AnswerParts):
         return "-" in kind
 
     def _message(self, chunk: Mapping[str, Any]) -> bool:
-        """Lines of Ollama, LangChain's chunks, and chunks that are text in one field."""
+        """Lines of Ollama, and LangChain's chunks."""
         message = chunk.get("message")
         if isinstance(message, Mapping) and ("role" in message or "content" in message):
             self._message_delta(0, message)
@@ -326,9 +328,16 @@ class Assembly(AnswerParts):
         if is_langchain_chunk(chunk) or chunk.get("role") in ("assistant", "model"):
             self._message_delta(0, chunk)
             return True
-        text = next((chunk[field] for field in PLAIN_TEXT_FIELDS if isinstance(chunk.get(field), str)), None)
-        self._grow((0, CONTENT), text)
-        return text is not None
+        return False
+
+    def _plain_text(self, chunk: Mapping[str, Any]) -> bool:
+        """Chunks that are text in one field. In an answer of another shape or field they are unknown ones."""
+        field = next((field for field in PLAIN_TEXT_FIELDS if isinstance(chunk.get(field), str)), "")
+        if not field or (self._parts and field != self._text_field):
+            return False
+        self._text_field = field
+        self._grow((0, CONTENT), chunk[field])
+        return True
 
 
 def _calls_of(holder: Any) -> list[Mapping[str, Any]]:
@@ -347,4 +356,5 @@ _READERS = (
     Assembly._cohere,
     Assembly._ai_sdk,
     Assembly._message,
+    Assembly._plain_text,
 )

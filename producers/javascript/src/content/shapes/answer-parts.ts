@@ -12,6 +12,10 @@ export class AnswerParts {
   // The places of parts below each place, so that none has to be searched for.
   readonly #below = new Map<string, Map<string, Place>>();
 
+  get isEmpty(): boolean {
+    return this.#parts.size === 0;
+  }
+
   get(place: Place): Growing | undefined {
     return this.#parts.get(place.join())?.part;
   }

@@ -55,7 +55,7 @@ export function lastText(conversation: readonly Message[], role: Role): string |
     if (message.role === role) run.unshift(message.text);
     else if (run.length > 0) break;
   }
-  return run.length > 0 ? run.join("\n") : undefined;
+  return run.length > 0 ? run.filter(Boolean).join("\n") : undefined;
 }
 
 /** Return *values* as messages if one of them has a role or is the result of a tool. */
@@ -66,8 +66,10 @@ function messagesOf(values: Json | undefined, depth = MAX_DEPTH): Message[] | un
     return message ? [message] : messagesOf(values.messages, depth - 1);
   }
   if (!Array.isArray(values)) return undefined;
-  if (values.length === 1 && Array.isArray(values[0])) return messagesOf(values[0], depth - 1); // a batch of one
   const messages = inOrder(values).map(messageOf);
+  // A batch of one.
+  if (values.length === 1 && Array.isArray(values[0]) && !messages[0])
+    return messagesOf(values[0], depth - 1);
   return messages.some((message) => message)
     ? messages.map((message) => message ?? { role: "tool", text: "" })
     : undefined;

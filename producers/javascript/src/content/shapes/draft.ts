@@ -17,6 +17,10 @@ export class Draft {
   // Where the next piece of a call goes, by its choice and index, and of a text, by its id in the AI SDK or Assistants.
   readonly #callNumbers = new Map<string, number>();
   readonly textNumbers = new Map<string, number>();
+  // Where a call's pieces without an index go, by its choice and id.
+  readonly #placesById = new Map<string, Place>();
+  /** The field of the chunks that are text in one field. */
+  textField = "";
 
   grow(place: Place, text: Json | undefined, kind: Kind = "text"): void {
     if (typeof text === "string" && text) this.parts.at(place, kind).text += text;
@@ -34,24 +38,33 @@ export class Draft {
     for (const call of Array.isArray(calls) ? calls.filter(isObject) : []) {
       const nested = [call.function, call.custom].find(isObject) ?? call;
       const args = ARGUMENT_FIELDS.map((field) => nested[field]).find((value) => value != null);
-      const last = this.parts.count(choice, CALLS) - (nested.name ? 0 : 1);
+      const { name } = nested;
+      const begun = call.index == null ? this.#placesById.get(`${choice},${call.id}`) : undefined;
+      const last = this.parts.count(choice, CALLS) - (name ? 0 : 1);
       const index = Math.max(number(call, "index", last), 0);
-      this.call(this.#callPlace(choice, index, nested.name ? call.id : undefined), nested.name, args);
+      this.call(
+        begun ?? this.#callPlace(choice, index, { ...nested, id: call.id ?? null }, args),
+        name,
+        args,
+      );
     }
   }
 
-  /** Return where a piece of a call goes. Gemini's OpenAI API gives all its calls the index 0, and an id each. */
-  #callPlace(choice: number, index: number, id: Json | undefined): Place {
+  /** Return where a piece of a call goes: several calls may have one index, as in Gemini's OpenAI API. */
+  #callPlace(choice: number, index: number, { name, id }: JsonObject, args: Json | undefined): Place {
     const key = `${choice},${index}`;
     let place = [choice, CALLS, this.#callNumbers.get(key) ?? index];
-    if (typeof id !== "string" || !id) return place;
-    const held = this.parts.get(place)?.id;
-    if (held && held !== id) {
+    if (typeof name !== "string" || !name) return place;
+    const part = this.parts.get(place);
+    if (id && part?.id ? part.id !== id : part?.isFollowedBy(name, argumentsText(args))) {
       const count = this.parts.count(choice, CALLS);
       place = [choice, CALLS, count];
       this.#callNumbers.set(key, count);
     }
-    this.parts.at(place, "call").id = id;
+    if (typeof id === "string" && id) {
+      this.parts.at(place, "call").id = id;
+      this.#placesById.set(`${choice},${id}`, place);
+    }
     return place;
   }
 

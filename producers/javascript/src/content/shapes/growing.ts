@@ -26,6 +26,12 @@ export class Growing {
     public text = "",
   ) {}
 
+  /** Return whether a piece with a *name* begins another call: of another function, or after whole arguments. */
+  isFollowedBy(name: string, args: string): boolean {
+    if (!this.text || !this.name) return false;
+    return name !== this.name || (args !== "" && isObject(objectOf(this.text)));
+  }
+
   /** Return the part as far as it has come. */
   part(): Part {
     if (this.kind !== "call" || !this.name) return { text: this.text, kind: this.kind };

@@ -19,7 +19,7 @@ export function addChat(draft: Draft, chunk: JsonObject): boolean {
   return true;
 }
 
-/** Lines of Ollama, LangChain's chunks, and chunks that are text in one field. */
+/** Lines of Ollama, and LangChain's chunks. */
 export function addMessage(draft: Draft, chunk: JsonObject): boolean {
   const { message } = chunk;
   if (isObject(message) && ("role" in message || "content" in message)) {
@@ -30,9 +30,16 @@ export function addMessage(draft: Draft, chunk: JsonObject): boolean {
     draft.addMessageDelta(0, chunk);
     return true;
   }
-  const text = PLAIN_TEXT_FIELDS.map((field) => chunk[field]).find((field) => typeof field === "string");
-  draft.grow([0, CONTENT], text);
-  return text !== undefined;
+  return false;
+}
+
+/** Chunks that are text in one field. In an answer of another shape or field they are unknown ones. */
+export function addPlainText(draft: Draft, chunk: JsonObject): boolean {
+  const field = PLAIN_TEXT_FIELDS.find((name) => typeof chunk[name] === "string");
+  if (field === undefined || (!draft.parts.isEmpty && field !== draft.textField)) return false;
+  draft.textField = field;
+  draft.grow([0, CONTENT], chunk[field]);
+  return true;
 }
 
 export function addGemini(draft: Draft, chunk: JsonObject): boolean {

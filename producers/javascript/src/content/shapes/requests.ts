@@ -2,7 +2,7 @@
 
 import { isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
-import { contentParts, joined } from "./parts.js";
+import { contentParts, isResult, joined } from "./parts.js";
 
 // Fields that hold a prompt: completions, Responses, chains, retrievers, Gemini, one message, Cohere, Bedrock's Titan.
 const PROMPT_FIELDS = ["prompt", "input", "question", "query", "contents", "content", "message", "inputText"];
@@ -44,7 +44,11 @@ function promptOf(value: JsonObject): string | undefined {
     const prompt = value[field];
     if (typeof prompt === "string") return prompt;
     const parts = contentParts(prompt);
-    if (parts.length > 0) return joined(parts);
+    // Results of tools alone are nobody's words.
+    const isResultOnly = Array.isArray(prompt)
+      ? prompt.length > 0 && prompt.every(isResult)
+      : isResult(prompt);
+    if (parts.length > 0 || isResultOnly) return joined(parts);
   }
   return undefined;
 }

@@ -5,7 +5,7 @@ import { addAiSdk, addAnthropic, addBedrock, addCohere } from "./block-events.js
 import { CONTENT, Draft } from "./draft.js";
 import { unwrapped } from "./envelopes.js";
 import { mergeCounts, modelName, type Usage, usageOfCounts } from "./figures.js";
-import { addChat, addGemini, addMessage } from "./message-chunks.js";
+import { addChat, addGemini, addMessage, addPlainText } from "./message-chunks.js";
 import { addAssistants, addResponses } from "./openai-events.js";
 import { joined } from "./parts.js";
 
@@ -23,6 +23,7 @@ const SHAPES: readonly AddChunk[] = [
   addCohere,
   addAiSdk,
   addMessage,
+  addPlainText,
 ];
 
 /**
