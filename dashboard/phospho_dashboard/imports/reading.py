@@ -58,4 +58,4 @@ async def lines_of(request: ReadRequest) -> AsyncGenerator[dict[str, Any], None]
 
 def unreadable(reason: str) -> Problem:
     """Return the problem of a file that can't be imported."""
-    return Problem(422, "unreadable_file", f"the file can't be imported. {reason}")
+    return Problem(422, "unreadable_file", f"the file can't be imported. {reason.removesuffix('.')}")

@@ -124,14 +124,18 @@ def _peeked(log_file: LogFile) -> dict[str, Any]:
     """Return the columns of the first records, each with some of its values, and the format of the first."""
     columns: dict[str, list[str]] = {}
     format_name: str | None = None
+    bad: list[BadLine] = []
     for index, record in enumerate(islice(log_file.records, _PEEKED_RECORDS)):
         if not isinstance(record, Record):
+            bad.append(record)
             continue
         if index == 0:
             format_name = recognised(record.fields)
         for name, value in record.fields.items():
             if name in columns or len(columns) < MAX_COLUMNS:
                 _add_example(columns.setdefault(name, []), value)
+    if bad and not columns:
+        return {"broken": f"None of its first rows can be read. Row {bad[0].line}: {bad[0].reason}."}
     return {"columns": columns, "format_name": format_name}
 
 

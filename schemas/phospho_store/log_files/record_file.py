@@ -52,7 +52,7 @@ class RecordFile:
         head = stream.peek(_BUFFER_BYTES).removeprefix(_BYTE_ORDER_MARK)
         if is_parquet(head):
             return parquet_rows(self._path)
-        if is_excel(self._path, head):
+        if is_excel(self._path):
             return excel_rows(self._path)
         if self._path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
             return _csv_rows(stream, _delimiter(head))

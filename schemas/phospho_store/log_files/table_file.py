@@ -13,8 +13,7 @@ import orjson
 from phospho_store.log_files.records import BadLine, BrokenFile, Record, cell_record, json_record
 
 _PARQUET = b"PAR1"
-_ZIP = b"PK\x03\x04"
-_EXCEL_SUFFIXES = (".xlsx", ".xlsm")
+_EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls")
 # A workbook is a zip of XML, of which openpyxl holds the table of texts in memory.
 _MAX_WORKBOOK_BYTES = 1_000_000_000
 _AS_JSON = (
@@ -28,9 +27,9 @@ def is_parquet(head: bytes) -> bool:
     return head.startswith(_PARQUET)
 
 
-def is_excel(path: Path, head: bytes) -> bool:
-    """Return whether a file is an Excel workbook, by its name and its beginning."""
-    return head.startswith(_ZIP) and path.name.lower().endswith(_EXCEL_SUFFIXES)
+def is_excel(path: Path) -> bool:
+    """Return whether a file is an Excel workbook, by its name."""
+    return path.name.lower().endswith(_EXCEL_SUFFIXES)
 
 
 def parquet_rows(path: Path) -> Iterator[Record | BadLine]:
@@ -58,7 +57,9 @@ def excel_rows(path: Path) -> Iterator[Record | BadLine]:
     try:
         _check_size(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except zipfile.BadZipFile as error:
+        raise BrokenFile("The Excel file can't be read: it is no .xlsx workbook. Save it as .xlsx or CSV.") from error
+    except (InvalidFileException, KeyError, ValueError) as error:
         raise BrokenFile(f"The Excel file can't be read: {error}") from error
     try:
         rows = book.worksheets[0].iter_rows(values_only=True)

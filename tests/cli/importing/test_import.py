@@ -495,7 +495,10 @@ def test_import_reads_the_same_tasks_from_every_format(server: FakeServer, run: 
 
 
 @pytest.mark.usefixtures("own_engine")
-@pytest.mark.parametrize(("name", "head"), [("a.parquet", b"PAR1 and no more"), ("a.xlsx", b"PK\x03\x04 and no more")])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("a.parquet", b"PAR1 and no more"), ("a.xlsx", b"PK\x03\x04 and no more"), ("a.xls", b"\xd0\xcf\x11\xe0")],
+)
 def test_import_says_that_a_table_is_damaged(run: Run, tmp_path: Path, name: str, head: bytes) -> None:
     (tmp_path / name).write_bytes(head)
 

@@ -159,6 +159,8 @@ def bomb() -> bytes:
         ("a.xlsx", b"PK\x03\x04 not a zip", "can&#39;t be read"),
         ("a.parquet", b"PAR1 not parquet PAR1", "can&#39;t be read"),
         ("a.csv", "frage;antwort".encode("utf-16"), "not UTF-8"),
+        ("a.csv", "input,output\nGepäck,da\n".encode("latin-1"), "Row 2: not UTF-8; save the file as UTF-8"),
+        ("a.xlsx", b"input,output\nhi,ho\n", "no .xlsx workbook. Save it as .xlsx or CSV"),
         ("a.jsonl", b"", "no rows"),
         ("a.jsonl", b"\x1f\x8b\x08broken", "cut off or damaged"),
     ],
@@ -168,6 +170,14 @@ async def test_file_that_cannot_be_read_is_refused(browser: Browser, name: str, 
 
     assert answer.status_code == 422, answer.text
     assert reason in answer.text
+    assert f"{reason}.." not in answer.text
+
+
+async def test_list_of_tasks_leads_to_the_import(world: Any, browser: Browser) -> None:
+    page = (await browser.client.get("/tasks", params=browser.query)).text
+
+    assert 'href="/import?project=' in page
+    assert ">Import</a>" in page
 
 
 async def test_workbook_that_unpacks_to_too_much_is_refused(browser: Browser) -> None:
