@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from phospho_workers.detection.semantic.acts import ActScores
 from phospho_workers.detection.semantic.confidence import EVEN_SCORE
 from phospho_workers.detection.semantic.descriptions import expected_direction
 from phospho_workers.detection.semantic.library import library
@@ -53,6 +54,7 @@ class DescriptionScores:
         """Compile descriptions. A `student` that this process can't use, or that never saw this side, is left out."""
         references = student.references.get(side) if student is not None and student.is_usable else None
         self._student = student if references is not None else None
+        self._acts = ActScores(descriptions, side)
         is_foreign = self._student is not None and self._student.is_multilingual
         self._static_weight = _FOREIGN_STATIC_WEIGHT if is_foreign else 1.0
         trust = 1.0 if is_foreign else len(descriptions) / (len(descriptions) + _DEFINITIONS_OF_HALF)
@@ -71,6 +73,7 @@ class DescriptionScores:
             taught = self._taught.of(self._student.vectors(batch))
             margins = self._static_weight * margins + self._student_weight * taught
         scores: Scores = margins * self._slopes + self._offsets
+        self._acts.add_to(scores, batch)
         return scores
 
     def _count_from(self, references: References | None) -> None:
