@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BeforeValidator
 
-from phospho_schemas.people import Role
+from phospho_schemas.ids import PROJECT_ID_PATTERN
+from phospho_schemas.people import ROLES, Role
 from phospho_schemas.settings import setting
 
 TOKENS_OF_A_PRICE = 1_000_000
@@ -109,6 +111,15 @@ def _checked_issuer(url: str) -> str:
     return url
 
 
+_PROJECT_GROUP = re.compile(f"({PROJECT_ID_PATTERN}):({'|'.join(ROLES)}):(.+)")
+
+
+def _checked_project_group(text: str) -> str:
+    if not _PROJECT_GROUP.fullmatch(text):
+        raise ValueError(f"it must be PROJECT:ROLE:GROUP, with one of the roles {', '.join(ROLES)}")
+    return text
+
+
 @dataclass(frozen=True)
 class OidcSettings:
     """Settings of sign-in with an OpenID Connect provider. With groups, these decide on roles at every sign-in."""
@@ -141,6 +152,11 @@ class OidcSettings:
     admin_groups: tuple[str, ...] = setting(
         (), "Groups whose members are admins.", variable="PHOSPHO_OIDC_ADMIN_GROUPS"
     )
+    project_groups: tuple[Annotated[str, AfterValidator(_checked_project_group)], ...] = setting(
+        (),
+        "Groups whose members have a role in one project, each as PROJECT:ROLE:GROUP.",
+        variable="PHOSPHO_OIDC_PROJECT_GROUPS",
+    )
     role: Role | None = setting(
         None,
         "Role of people of no such group, or, without groups, of those whom `phospho people` does not list; without it"
@@ -158,6 +174,12 @@ class OidcSettings:
     @property
     def has_groups(self) -> bool:
         return bool(self.viewer_groups or self.editor_groups or self.admin_groups)
+
+    @property
+    def project_roles(self) -> list[tuple[str, Role, str]]:
+        """The project, the role and the group of each entry of `project_groups`."""
+        parts = (entry.split(":", 2) for entry in self.project_groups)
+        return [(project_id, role, group) for project_id, name, group in parts for role in ROLES if role == name]
 
     def groups_of(self, role: Role) -> tuple[str, ...]:
         """Return the groups whose members have a role."""

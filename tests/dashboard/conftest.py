@@ -112,11 +112,11 @@ class World:
         settings = replace(DashboardSettings(pages_open=True), **changes)  # type: ignore[arg-type]
         return self.client(settings=settings, can_publish=can_publish)
 
-    def signed_in(self, role: str) -> TestClient:
-        """Return a browser in which somebody of that role has signed in, at a page of ours."""
+    def signed_in(self, role: str, **project_roles: str) -> TestClient:
+        """Return a browser in which somebody of these roles has signed in, at a page of ours."""
         services = self.services(DashboardSettings(), self.publisher)
         name = f"{role}-{next(_NUMBERS)}"
-        services.sign_ins.directory.add(name, role, PASSWORD)
+        services.sign_ins.directory.add(name, role, PASSWORD, project_roles)
         headers = {"Sec-Fetch-Site": "same-origin"}
         client = TestClient(self.app_of(services), "http://127.0.0.1:8420", headers=headers, follow_redirects=False)
         client.post("/sign-in", data={"name": name, "password": PASSWORD})

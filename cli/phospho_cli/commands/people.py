@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ import click
 
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
-from phospho_schemas.people import ROLES
+from phospho_schemas.people import GIVEN_ROLES, Roles
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -23,11 +23,14 @@ def people() -> None:
     """
     Add, list, change and remove people who may sign in. Needs the administrator's key or token.
 
-    A viewer reads, an editor acts on tasks, events and definitions, an admin does everything.
+    A viewer reads, an editor acts on tasks, events and definitions, an admin does everything. A role holds for all
+    projects, but where a role in a project replaces it.
 
     \b
     Examples:
       phospho people add ada@shop.example --role editor
+      phospho people add bob@shop.example --role none --in shop=editor --in lab=viewer
+      phospho people role bob@shop.example admin --in shop
       pass show phospho/ada | phospho people password ada@shop.example --password-stdin
       phospho people list
     """
@@ -41,22 +44,28 @@ def _password_option(command: _Command) -> _Command:
 
 @people.command("add")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
+@click.option("--role", type=click.Choice(GIVEN_ROLES), default="viewer", show_default=True, help="For all projects.")
+@click.option("--in", "projects", multiple=True, metavar="PROJECT=ROLE", help="Role in one project; repeatable.")
 @click.option("--no-password", is_flag=True, help="For a person who signs in through a proxy.")
 @_password_option
 @connected
-def add(client: Client, name: str, role: str, no_password: bool, password_stdin: bool) -> None:
+def add(
+    client: Client, name: str, role: str, projects: tuple[str, ...], no_password: bool, password_stdin: bool
+) -> None:
     """Add NAME, an e-mail address or a short name, and prompt for a password."""
+    project_roles = dict(_project_role(text) for text in projects)
     password = "" if no_password else _password(password_stdin)
-    person = client.post(_PATH, {"name": name, "role": role, "password": password}, is_repeatable=False)["person"]
-    click.echo(f"{person['name']} may sign in, as {person['role']}.")
+    fields = {"name": name, "role": role, "project_roles": project_roles, "password": password}
+    person = client.post(_PATH, fields, is_repeatable=False)["person"]
+    click.echo(f"{person['name']} may sign in, as {_roles(person)}.")
 
 
 @people.command("list")
 @connected
 def list_people(client: Client) -> None:
     """List the people who may sign in."""
-    print_table(("name", "role", "has_password", "created_at"), client.get(_PATH)["people"])
+    people = [person | {"role": _roles(person)} for person in client.get(_PATH)["people"]]
+    print_table(("name", "role", "has_password", "created_at"), people)
 
 
 @people.command("password")
@@ -71,12 +80,19 @@ def set_password(client: Client, name: str, password_stdin: bool) -> None:
 
 @people.command("role")
 @click.argument("name")
-@click.argument("role", type=click.Choice(ROLES))
+@click.argument("role", type=click.Choice((*GIVEN_ROLES, "default")))
+@click.option(
+    "--in",
+    "project",
+    metavar="PROJECT",
+    help="Change the role in this project only; with default, it is the one for all projects.",
+)
 @connected
-def set_role(client: Client, name: str, role: str) -> None:
-    """Make NAME a viewer, an editor or an admin. Takes effect within seconds."""
-    client.patch(_person_path(name), {"role": role})
-    click.echo(f"{name} is now {role}.")
+def set_role(client: Client, name: str, role: str, project: str | None) -> None:
+    """Make NAME a viewer, an editor or an admin, or hide projects with none. Takes effect within seconds."""
+    change = {"role": role} if project is None else {"project_roles": {project: role}}
+    person = client.patch(_person_path(name), change)["person"]
+    click.echo(f"{name} is now {_roles(person)}.")
 
 
 @people.command("remove")
@@ -92,6 +108,17 @@ def _password(is_from_stdin: bool) -> str:
     if is_from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _project_role(text: str) -> tuple[str, str]:
+    project_id, _, role = text.partition("=")
+    if not role:
+        raise click.UsageError(f"--in takes PROJECT=ROLE, not {text!r}.")
+    return project_id, role
+
+
+def _roles(person: Mapping[str, Any]) -> str:
+    return str(Roles(person["role"], person.get("project_roles", {})))
 
 
 def _person_path(name: str) -> str:

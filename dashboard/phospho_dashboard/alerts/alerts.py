@@ -217,7 +217,7 @@ class Alerts:
                 {
                     "channel_id": webhook.webhook_id,
                     "format": webhook.format,
-                    "to": _shown_address(webhook, is_whole=visitor.may("editor")),
+                    "to": _shown_address(webhook, is_whole=visitor.may_in(project_id, "editor")),
                     "is_gone": webhook.is_gone,
                     **_NO_DELIVERIES,
                     **counts.get(webhook.webhook_id, {}),

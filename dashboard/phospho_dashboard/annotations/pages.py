@@ -66,6 +66,6 @@ class AnnotationForms(Endpoints):
 
     async def _submit(self, request: Request, action: _Action) -> Response:
         visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.project_id(visitor, form.text("project") or None)
+        project_id = await self._access.project_id(request, visitor, form.text("project") or None)
         await action(visitor, project_id, form)
         return RedirectResponse(local_path(form.raw("next", 4000)), 303)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -53,9 +54,9 @@ class AuditLog:
         row = entry | {"audit_id": audit_id, "revision": revision, "created_at": utc_text(utc_now())}
         self._store.insert("audit_rows", orjson.dumps(row))
 
-    def page(self, project_id: str, before: str, limit: int) -> list[dict[str, Any]]:
-        """Return the entries of a project and of the installation before one, the latest first."""
-        parameters = {"projects": [project_id, ""], "before": before or LAST_ID, "limit": limit}
+    def page(self, projects: Sequence[str], before: str, limit: int) -> list[dict[str, Any]]:
+        """Return the entries of projects before one, the latest first; "" is the installation."""
+        parameters = {"projects": list(projects), "before": before or LAST_ID, "limit": limit}
         return list(self._store.rows(_ENTRIES, parameters))
 
 
@@ -63,7 +64,7 @@ class Audit:
     """
     Middleware that records each change that was carried out: method and path, never a body, which may hold secrets.
 
-    `Access` leaves in the state of a request who sent it.
+    `Access` leaves in the state of a request who sent it, of which project it is, and what an endpoint adds.
     """
 
     def __init__(self, app: ASGIApp, log: AuditLog) -> None:
@@ -71,7 +72,7 @@ class Audit:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_change(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         statuses: list[int] = []
@@ -83,13 +84,16 @@ class Audit:
 
         await self._app(scope, receive, noting)
         sender = scope.get("state", {}).get("audit")
-        if sender is not None and statuses and statuses[0] < 400:
+        is_change = sender is not None and (_is_change(scope) or "change" in sender)
+        if is_change and statuses and statuses[0] < 400:
             await self._record(scope, sender, statuses[0])
 
     async def _record(self, scope: Scope, sender: dict[str, str], status: int) -> None:
         client = scope.get("client")
+        change = sender.pop("change", "")
+        action = f"{scope['method']} {scope['path']}" + (f": {change}" if change else "")
         entry = sender | {
-            "action": f"{scope['method']} {scope['path']}"[:_MAX_CHARACTERS],
+            "action": action[:_MAX_CHARACTERS],
             "address": client[0] if client else "",
             "status": status,
         }
@@ -100,8 +104,4 @@ class Audit:
 
 
 def _is_change(scope: Scope) -> bool:
-    return (
-        scope["type"] == "http"
-        and scope["method"] not in _READING_METHODS
-        and not scope["path"].endswith(_UNRECORDED_ENDINGS)
-    )
+    return scope["method"] not in _READING_METHODS and not scope["path"].endswith(_UNRECORDED_ENDINGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -22,8 +23,8 @@ from phospho_web.responses import json_response
 _PATH = "/settings/audit"
 
 
-def _page(log: AuditLog, project_id: str, before: str, limit: int) -> dict[str, Any]:
-    rows = log.page(project_id, before, limit + 1)
+def _page(log: AuditLog, projects: Sequence[str], before: str, limit: int) -> dict[str, Any]:
+    rows = log.page(projects, before, limit + 1)
     next_cursor = rows[limit - 1]["audit_id"] if len(rows) > limit else None
     return {"audit": [with_times(row) for row in rows[:limit]], "next_cursor": next_cursor}
 
@@ -44,7 +45,7 @@ class AuditPages(Endpoints):
         visitor, project_id = await self._access.page_visitor_and_project(request, "admin")
         before = request.query_params.get("cursor", "")
         limit = page_limit(request.query_params.get("limit"))
-        page = await self._threads.run(_page, self._log, project_id, before, limit)
+        page = await self._threads.run(_page, self._log, visitor.readable_projects(project_id), before, limit)
         return visitor, {"project_id": project_id} | page
 
     async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
@@ -66,6 +67,7 @@ class AuditApi(ApiEndpoints):
         parameters=(query_parameter("cursor", TEXT), LIMIT),
     )
     async def audit(self, request: Request) -> Response:
-        project_id = await self._access.api_project(request, "admin")
+        visitor, project_id = await self._access.api_visitor_and_project(request, "admin")
+        projects = visitor.readable_projects(project_id)
         before, limit = request.query_params.get("cursor", ""), page_limit(request.query_params.get("limit"))
-        return json_response(await self._threads.run(_page, self._log, project_id, before, limit))
+        return json_response(await self._threads.run(_page, self._log, projects, before, limit))

@@ -25,8 +25,8 @@ from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_from, is_proxied, networks
 from phospho_dashboard.web.uploads import Upload, read_upload
 from phospho_schemas.messages import Project
-from phospho_schemas.people import MAX_NAME_CHARACTERS, Role, known_name
-from phospho_store.registry.authentication import Authenticator, Principal
+from phospho_schemas.people import MAX_NAME_CHARACTERS, GivenRole, Person, Role, Roles, known_name
+from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem, unauthorized, wrong_project
 from phospho_web.requests import PROJECT_HEADER, bearer_secret
@@ -58,7 +58,8 @@ class Access:
     The checks in front of every endpoint. Each raises Problem with 400, 401, 403, 404 or 421.
 
     `role` is the role that a person needs. By default a viewer may read, and only an admin may do anything else: an
-    endpoint is opened to others where it says so.
+    endpoint is opened to others where it says so. A visitor is let in who has the role in any project; `project_id`
+    decides on the project, and each endpoint about one takes it from there.
 
     `form_key` signs the forms of people who have not signed in here: the local user, and people named by a proxy.
     """
@@ -81,18 +82,17 @@ class Access:
         self._form_key = form_key
         self._proxies = networks(settings.sign_in.trusted_proxies)
 
-    async def page_visitor(self, request: Request, role: Role | None = None) -> Visitor:
+    async def page_visitor(self, request: Request, role: GivenRole | None = None) -> Visitor:
         """Return the visitor of a page: the bearer of a key, a person, or the local user of open pages."""
         visitor = await self._visitor(request)
-        visitor.check(role or ("viewer" if request.method in _READING_METHODS else "admin"))
-        return visitor
+        return visitor.needing(role or ("viewer" if request.method in _READING_METHODS else "admin"))
 
     async def page_visitor_and_project(self, request: Request, role: Role | None = None) -> tuple[Visitor, str]:
         """Return the visitor of a page, and the project in its query."""
         visitor = await self.page_visitor(request, role)
         return visitor, await self.query_project(request, visitor)
 
-    async def form_visitor(self, request: Request, role: Role = "editor") -> tuple[Visitor, Form]:
+    async def form_visitor(self, request: Request, role: GivenRole = "editor") -> tuple[Visitor, Form]:
         """Return the sender of a form of our pages, and the form. Raises Problem 413, 415 and 422 besides."""
         visitor = await self.page_visitor(request, role)
         form = await read_form(request, self._settings.max_body_bytes)
@@ -123,7 +123,7 @@ class Access:
     async def api_visitor_and_project(self, request: Request, role: Role | None = None) -> tuple[Visitor, str]:
         """Return the caller of the API, and the project of the request."""
         visitor = await self.api_visitor(request, role)
-        return visitor, await self.project_id(visitor, request.headers.get(PROJECT_HEADER))
+        return visitor, await self.project_id(request, visitor, request.headers.get(PROJECT_HEADER))
 
     async def api_project(self, request: Request, role: Role | None = None) -> str:
         """Return the project of an API request: the key's, or for callers that see all projects the header's."""
@@ -131,15 +131,28 @@ class Access:
 
     async def query_project(self, request: Request, visitor: Visitor) -> str:
         """Return the project in the query, or the oldest one."""
-        return await self.project_id(visitor, request.query_params.get("project") or None)
+        return await self.project_id(request, visitor, request.query_params.get("project") or None)
 
-    async def project_id(self, principal: Principal, requested: str | None) -> str:
-        """Return the project of a request: the key's own, else the one requested, else the oldest."""
-        if principal.project_id is not None:
-            return _own_project(principal.project_id, requested)
-        project_ids = [project.project_id for project in await self.projects(principal)]
+    async def project_id(self, request: Request, visitor: Visitor, requested: str | None) -> str:
+        """
+        Return the project of a request: the key's own, else the one requested, else the oldest that the visitor sees.
+
+        Raises Problem 403 where the visitor's role there is too low, and 404 where they have none.
+        """
+        project_id = await self.visible_project(visitor, requested)
+        visitor.check_in(project_id)
+        _note_project(request, project_id)
+        return project_id
+
+    async def visible_project(self, visitor: Visitor, requested: str | None) -> str:
+        """Return the project that is requested, or the oldest that the visitor sees; Problem 404 without one."""
+        if visitor.project_id is not None:
+            return _own_project(visitor.project_id, requested)
+        project_ids = [project.project_id for project in await self.projects(visitor)]
         if requested is None and project_ids:
             return project_ids[0]
+        if requested is None and not visitor.is_admin:
+            raise Problem(404, "no_project", "there is no project that you may see", "ask an admin for a role")
         if requested is None:
             raise Problem(404, "no_project", "there is no project yet", "create one: phospho projects create NAME")
         if requested not in project_ids:
@@ -147,10 +160,14 @@ class Access:
             raise Problem(404, "unknown_project", f"there is no project {requested!r}", hint)
         return requested
 
-    async def projects(self, principal: Principal) -> list[Project]:
-        """Return the projects that `principal` may see, the oldest first."""
+    async def projects(self, visitor: Visitor) -> list[Project]:
+        """Return the projects that a visitor may see, the oldest first."""
         projects = await self._threads.run(self._registry.projects)
-        return [project for project in projects if principal.project_id in (None, project.project_id)]
+        return [
+            project
+            for project in projects
+            if visitor.project_id in (None, project.project_id) and visitor.may_in(project.project_id, "viewer")
+        ]
 
     async def _visitor(self, request: Request) -> Visitor:
         secret = bearer_secret(request)
@@ -163,7 +180,7 @@ class Access:
         if not settings.pages_open or is_proxied(request) or not _is_opened(request, settings.local_secret):
             raise Problem(401, "unauthorized", "you are not signed in", _SIGN_IN_HINT)
         check_host(request, settings.allowed_hosts)
-        return self._visitor_without_cookie(LOCAL_USER, "admin")
+        return self._visitor_without_cookie(LOCAL_USER, Roles("admin"))
 
     async def _key_visitor(self, secret: str) -> Visitor:
         principal = self._authenticator.cached(secret)
@@ -178,8 +195,8 @@ class Access:
         signed_in = await self._signed_in(token) if token else None
         if signed_in is None:
             return None
-        name, role = signed_in.person.name, signed_in.person.role
-        return person_visitor(name, role, form_token(token, name), has_signed_in=True)
+        person = signed_in.person
+        return person_visitor(person.name, person.roles, form_token(token, person.name), has_signed_in=True)
 
     async def _signed_in(self, token: str) -> SignedIn | None:
         return self._sign_ins.cached(token) or await self._threads.run(self._sign_ins.signed_in, token)
@@ -191,20 +208,36 @@ class Access:
         if not name or len(name) > MAX_NAME_CHARACTERS or not is_from(request, self._proxies):
             return None
         person = await self._threads.run(self._sign_ins.directory.people.person, name)
-        role = person.role if person is not None else sign_in.proxy_role
-        if role is None:
+        if person is not None:
+            return self._visitor_without_cookie(name, person.roles)
+        if sign_in.proxy_role is None:
             raise Problem(403, "unknown_person", f"{name!r} may not see these pages", "ask an admin to add you")
-        return self._visitor_without_cookie(name, role)
+        return self._visitor_without_cookie(name, Roles(sign_in.proxy_role))
 
-    def _visitor_without_cookie(self, name: str, role: Role) -> Visitor:
+    def _visitor_without_cookie(self, name: str, roles: Roles) -> Visitor:
         """Return a person whose browser holds no secret of ours: the server's own key signs their forms."""
-        return person_visitor(name, role, form_token(self._form_key, name))
+        return person_visitor(name, roles, form_token(self._form_key, name))
 
 
 def _note_sender(request: Request, visitor: Visitor) -> None:
-    """Leave for the audit log who sends a request, and of which project."""
-    named = request.headers.get(PROJECT_HEADER) or request.query_params.get("project") or ""
-    request.state.audit = {"author": visitor.author, "project_id": visitor.project_id or named}
+    """Leave for the audit log who sends a request; it belongs to the installation until a project is resolved."""
+    request.state.audit = {"author": visitor.author, "project_id": ""}
+
+
+def _note_project(request: Request, project_id: str) -> None:
+    if hasattr(request.state, "audit"):
+        request.state.audit["project_id"] = project_id
+
+
+def note_change(request: Request, person: Person) -> None:
+    """Leave for the audit log the roles of a person whom an admin has added or changed."""
+    request.state.audit["change"] = f"{person.name} is {person.roles}"
+
+
+def note_roles(request: Request, person: Person) -> None:
+    """Leave for the audit log the roles that a provider's groups give to a person who signs in."""
+    request.state.audit = {"author": person.name, "project_id": ""}
+    note_change(request, person)
 
 
 def _own_project(own_project_id: str, requested: str | None) -> str:

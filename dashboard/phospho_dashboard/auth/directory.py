@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -13,13 +13,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import ValidationError
 
-from phospho_schemas.people import ROLES, Person, Role, known_name
+from phospho_dashboard.auth.oidc import Identity
+from phospho_schemas.people import GIVEN_ROLES, GivenRole, Person, Role, Roles, known_name
 from phospho_schemas.times import utc_now
 from phospho_store.registry.people import People
 from phospho_web.problems import Problem
 
 MIN_CHARACTERS = 12
 MAX_CHARACTERS = 256
+# Instead of a role in a project: the one for all projects holds there again.
+DEFAULT_ROLE = "default"
 
 
 class Passwords:
@@ -80,35 +83,51 @@ class Directory:
             raise Problem(404, "unknown_person", f"there is no person {known_name(name)!r}")
         return person
 
-    def add(self, name: str, role: str, password: str) -> Person:
+    def add(self, name: str, role: str, password: str, project_roles: Mapping[str, str] | None = None) -> Person:
         """Add a person; one who comes through a proxy has an empty password. Raises Problem 409 or 422."""
+        roles = changed_roles(Roles("none"), role, project_roles or {})
         hashed = self.passwords.hashed(password) if password else ""
         try:
-            return self.people.add(name, checked_role(role), hashed, self._now())
+            return self.people.add(name, roles, hashed, self._now())
         except ValidationError:
             hint = "an e-mail address or a short name: at most 254 characters, without spaces"
             raise Problem(422, "invalid_name", "invalid name", hint) from None
 
-    def admit(self, name: str, role: Role | None, default_role: Role | None) -> Person:
+    def admit(self, identity: Identity, default_role: Role | None, record: Callable[[Person], object]) -> Person:
         """
-        Return the person whom a provider names, added where need be, and with `role` where it is given.
+        Return the person whom a provider names, added where need be, and with the roles of their groups.
 
-        Raises Problem 403 for a person who is not listed and gets no role, or 409 for the last admin.
+        `record` is called with a person whose roles are new.
+
+        Raises Problem 403 for a person without any role, or 409 for the last admin.
         """
-        person = self.people.person(name)
-        if person is None:
-            new_role = role or default_role
-            if new_role is None:
-                raise Problem(403, "unknown_person", f"{name!r} may not see these pages", "ask an admin to add you")
-            return self.add(name, new_role, "")
-        return self._with_role(person, role) if role and role != person.role else person
+        person = self.people.person(identity.name)
+        listed = person.roles if person is not None else Roles(default_role or "none")
+        roles = identity.roles_after(listed)
+        if person is None and roles.highest != "none":
+            person = self.add(identity.name, roles.everywhere, "", roles.by_project)
+            record(person)
+        elif person is not None and roles != listed:
+            person = self._with_roles(person, roles)
+            record(person)
+        if person is None or roles.highest == "none":
+            message = f"{identity.name!r} may not see these pages"
+            raise Problem(403, "unknown_person", message, "ask an admin to add you")
+        return person
 
-    def change(self, name: str, role: str = "", password: str = "") -> Person:
-        """Change what is not empty; a new password signs the person out everywhere. Raises Problem 404, 409 or 422."""
+    def change(
+        self, name: str, role: str = "", password: str = "", project_roles: Mapping[str, str] | None = None
+    ) -> Person:
+        """
+        Change what is not empty. A new password signs the person out everywhere.
+
+        Raises Problem 404, 409 or 422.
+        """
         person = self.person(name)
         hashed = self.passwords.hashed(password) if password else ""
-        if role and checked_role(role) != person.role:
-            person = self._with_role(person, checked_role(role))
+        roles = changed_roles(person.roles, role, project_roles or {})
+        if roles != person.roles:
+            person = self._with_roles(person, roles)
         return self.people.set_password(person, hashed, self._now()) if hashed else person
 
     def sign_out(self, name: str) -> None:
@@ -122,10 +141,11 @@ class Directory:
             self._check_not_last_admin(person)
             self.people.remove(person, self._now())
 
-    def _with_role(self, person: Person, role: Role) -> Person:
+    def _with_roles(self, person: Person, roles: Roles) -> Person:
         with self._admins:
-            self._check_not_last_admin(person)
-            return self.people.set_role(person, role)
+            if roles.everywhere != "admin":
+                self._check_not_last_admin(person)
+            return self.people.set_roles(person, roles)
 
     def _check_not_last_admin(self, person: Person) -> None:
         admins = [admin.name for admin in self.people.everybody() if admin.role == "admin"]
@@ -133,15 +153,30 @@ class Directory:
             raise Problem(409, "last_admin", f"{person.name!r} is the only admin", "make another person admin first")
 
 
-def checked_role(text: str) -> Role:
+def changed_roles(roles: Roles, everywhere: str, by_project: Mapping[str, str]) -> Roles:
+    """
+    Return roles with those that are given, of which an empty one changes nothing.
+
+    An admin of all projects has no others. Raises Problem 422.
+    """
+    role = checked_role(everywhere) if everywhere else roles.everywhere
+    given = {project_id: checked_role(text) for project_id, text in by_project.items() if text != DEFAULT_ROLE}
+    if role == "admin" and given:
+        message = "an admin of all projects is an admin in each of them"
+        raise Problem(422, "admin_everywhere", message, "give them another role for all projects first")
+    others = {project_id: held for project_id, held in roles.by_project.items() if project_id not in by_project}
+    return Roles(role, {} if role == "admin" else others | given)
+
+
+def checked_role(text: str) -> GivenRole:
     """Return a role; Problem 422 for any other text."""
-    role = next((role for role in ROLES if role == text), None)
+    role = next((role for role in GIVEN_ROLES if role == text), None)
     if role is None:
-        raise Problem(422, "invalid_role", f"there is no role {text[:50]!r}", f"one of: {', '.join(ROLES)}")
+        raise Problem(422, "invalid_role", f"there is no role {text[:50]!r}", f"one of: {', '.join(GIVEN_ROLES)}")
     return role
 
 
 def public_person(person: Person) -> dict[str, Any]:
     """Return the public fields of a person."""
-    fields = person.model_dump(mode="json", include={"name", "role", "created_at"})
+    fields = person.model_dump(mode="json", include={"name", "role", "project_roles", "created_at"})
     return fields | {"has_password": bool(person.password_hash)}

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from phospho_dashboard.settings import OidcSettings, is_safe_url
-from phospho_schemas.people import ROLES, Role
+from phospho_schemas.people import GIVEN_ROLES, ROLES, GivenRole, Roles
 from phospho_web.problems import Problem
 
 if TYPE_CHECKING:
@@ -63,10 +63,20 @@ def attempt_of(cookie: str) -> Attempt | None:
 
 @dataclass(frozen=True)
 class Identity:
-    """A person as the provider names them. `role` is that of their groups, None where groups decide nothing."""
+    """A person as the provider names them. Roles are those of their groups, None where groups decide nothing."""
 
     name: str
-    role: Role | None
+    role: GivenRole | None
+    project_roles: Mapping[str, GivenRole] | None = None
+
+    def roles_after(self, roles: Roles) -> Roles:
+        """Return the roles of a person who had `roles`: a group takes no right away that they have everywhere."""
+        everywhere = self.role or roles.everywhere
+        if everywhere == "admin":
+            return Roles(everywhere)
+        if self.project_roles is None:
+            return Roles(everywhere, roles.by_project)
+        return Roles(everywhere, {p: _highest((everywhere, role)) for p, role in self.project_roles.items()})
 
 
 class OidcProvider:
@@ -106,7 +116,8 @@ class OidcProvider:
     @property
     def _needed_claims(self) -> list[str]:
         settings = self._settings
-        return [settings.name_claim, *([settings.groups_claim] if settings.has_groups else [])]
+        needs_groups = settings.has_groups or settings.project_groups
+        return [settings.name_claim, *([settings.groups_claim] if needs_groups else [])]
 
     async def _discovered(self) -> dict[str, Any]:
         if time.monotonic() < self._metadata_until_s:
@@ -248,18 +259,32 @@ def identity_of(claims: Mapping[str, Any], settings: OidcSettings) -> Identity:
     domains = [domain.lower() for domain in settings.domains]
     if domains and name.lower().rpartition("@")[2] not in domains:
         raise Problem(403, "wrong_domain", f"{name!r} is of no allowed domain", "sign in with another account")
-    return Identity(name, _role_of(claims, settings, name) if settings.has_groups else None)
-
-
-def _role_of(claims: Mapping[str, Any], settings: OidcSettings, name: str) -> Role:
-    """Return the highest role of a person's groups, else that of everybody."""
     groups = claims.get(settings.groups_claim) or []
     memberships = {groups} if isinstance(groups, str) else {str(group) for group in groups}
-    roles = [role for role in ROLES if memberships.intersection(settings.groups_of(role))]
-    role = roles[-1] if roles else settings.role
-    if role is None:
+    role = _role_of(memberships, settings) if settings.has_groups else None
+    project_roles = _project_roles_of(memberships, settings) if settings.project_groups else None
+    if role == "none" and not project_roles:
         raise Problem(403, "no_group", f"{name!r} is in no group that may see these pages", "ask an admin to add you")
-    return role
+    return Identity(name, role, project_roles)
+
+
+def _role_of(memberships: set[str], settings: OidcSettings) -> GivenRole:
+    """Return the highest role of a person's groups, else that of everybody."""
+    roles = [role for role in ROLES if memberships.intersection(settings.groups_of(role))]
+    return roles[-1] if roles else settings.role or "none"
+
+
+def _project_roles_of(memberships: set[str], settings: OidcSettings) -> dict[str, GivenRole]:
+    """Return the highest role of a person's groups in each project that they name."""
+    roles: dict[str, GivenRole] = {}
+    for project_id, role, group in settings.project_roles:
+        if group in memberships:
+            roles[project_id] = _highest((role, roles.get(project_id, "none")))
+    return roles
+
+
+def _highest(roles: Iterable[GivenRole]) -> GivenRole:
+    return max(roles, key=GIVEN_ROLES.index)
 
 
 def _provider_fault(message: str, hint: str = "the settings are in docs/people.md") -> Problem:

@@ -137,10 +137,10 @@ class SignIns:
         """Count a browser that comes back from a provider. Raises Problem 429 after too many from one address."""
         _count(self._address_attempts, address)
 
-    def sign_in_as(self, identity: Identity, address: str) -> str:
+    def sign_in_as(self, identity: Identity, address: str, record: Callable[[Person], object]) -> str:
         """Return the token of a new sign-in of the person whom a provider names. Raises as `Directory.admit`."""
         default_role = self._settings.oidc.role if self._settings.oidc else None
-        person = self.directory.admit(identity.name, identity.role, default_role)
+        person = self.directory.admit(identity, default_role, record)
         self._address_attempts.uncount(address)
         return self._open(person)
 

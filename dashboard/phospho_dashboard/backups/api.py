@@ -41,7 +41,7 @@ class BackupsApi(ApiEndpoints):
     async def back_up(self, request: Request) -> Response:
         visitor = await self._access.api_visitor(request, "admin")
         if not visitor.is_admin:
-            raise Problem(403, "admin_only", "a project's key can't back up", "use the administrator's token")
+            raise Problem(403, "admin_only", "only admins of all projects can back up", "use the administrator's token")
         if self._back_up is None:
             hint = "back up the ClickHouse server itself: docs/deployment.md"
             raise Problem(404, "no_embedded_store", "the store is not in this process", hint)

@@ -74,7 +74,7 @@ class DefinitionPages(Endpoints):
     async def save(self, request: Request) -> Response:
         """Store the definition, or, where the form asks for it, show a preview."""
         visitor, form = await self._access.form_visitor(request)
-        project_id = await self._form_project(visitor, form)
+        project_id = await self._form_project(request, visitor, form)
         fields = _fields(form)
         base_version = _base_version(form)
         stored = await self._threads.run(self._read_base, project_id, fields["name"], base_version)
@@ -96,7 +96,7 @@ class DefinitionPages(Endpoints):
 
     async def delete(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request)
-        project_id = await self._form_project(visitor, form)
+        project_id = await self._form_project(request, visitor, form)
         name = form.raw("name")
         if not is_confirmed(form):
             deletion = await self._threads.run(self._deletion, project_id, name)
@@ -110,13 +110,13 @@ class DefinitionPages(Endpoints):
     async def use_threshold(self, request: Request) -> Response:
         """Store a new version with another threshold, after the version that the threshold was suggested for."""
         visitor, form = await self._access.form_visitor(request)
-        project_id = await self._form_project(visitor, form)
+        project_id = await self._form_project(request, visitor, form)
         name, version, threshold = form.raw("name"), form.text("version"), form.text("threshold")
         await self._threads.run(self._save_threshold, project_id, name, version, threshold)
         return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
 
-    async def _form_project(self, visitor: Visitor, form: Form) -> str:
-        return await self._access.project_id(visitor, form.text("project") or None)
+    async def _form_project(self, request: Request, visitor: Visitor, form: Form) -> str:
+        return await self._access.project_id(request, visitor, form.text("project") or None)
 
     def _read(self, project_id: str, name: str) -> dict[str, Any]:
         """Return a definition, None for a new or a deleted one, and its versions; Problem 404 for an unknown name."""

@@ -179,7 +179,7 @@ class HealthPages(Endpoints):
         visitor, project_id = await self._access.page_visitor_and_project(request)
         projects = visitor.readable_projects(project_id)
         health = await self._threads.run(self._health.read, project_id, projects)
-        processes = await self._threads.run(self._processes.read) if visitor.project_id is None else []
+        processes = await self._threads.run(self._processes.read) if visitor.sees_installation else []
         return visitor, health | {"processes": processes}
 
     async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:

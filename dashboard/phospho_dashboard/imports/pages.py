@@ -84,8 +84,8 @@ class ImportPages(Endpoints):
     async def upload(self, request: Request) -> Response:
         """Stage a file, and check it under the mapping that its columns suggest."""
         visitor = await self._access.page_visitor(request, "editor")
-        self._running()
         project_id = await self._access.query_project(request, visitor)
+        self._running()
         self._files.check_room(project_id)
         try:
             visitor, upload = await self._access.upload_visitor(request, MAX_FILE_BYTES)

@@ -17,7 +17,7 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, path_of
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import Project
-from phospho_schemas.people import Role, may_act_as
+from phospho_schemas.people import GivenRole, Role
 from phospho_web.problems import Problem
 
 # The name of a section (of its icon too), its path and its label, in the order of the navigation.
@@ -63,6 +63,15 @@ class Frame:
     base_url: str
     zone: ZoneInfo = UTC_ZONE
     filters: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def role(self) -> GivenRole:
+        """The visitor's role in the project."""
+        return self.visitor.roles.in_project(self.project_id)
+
+    def may(self, role: Role) -> bool:
+        """Tell whether the visitor may do in the project what needs `role`."""
+        return self.visitor.may_in(self.project_id, role)
 
     @property
     def has_own_zone(self) -> bool:
@@ -149,8 +158,8 @@ class SettingsPage:
             "frame": await read_frame(self._services, request, visitor, section="settings", project_id=project_id),
             "settings_navigation": self._tabs(visitor, project_id),
             "form_token": visitor.form_token,
-            "may_edit": visitor.may("editor"),
-            "may_set": visitor.may("admin"),
+            "may_edit": visitor.may_in(project_id, "editor"),
+            "may_set": visitor.may_in(project_id, "admin"),
             "problem": problem,
         }
         return page_response(self._template, surroundings | content, status if problem is None else problem.status)
@@ -159,7 +168,7 @@ class SettingsPage:
         return [
             NavigationLink(name, label, with_query(path, {"project": project_id}), name == self._tab)
             for name, path, label, role in SETTINGS_TABS
-            if may_act_as(visitor.role, role)
+            if visitor.may_in(project_id, role) and (name != "people" or visitor.is_admin)
         ]
 
 

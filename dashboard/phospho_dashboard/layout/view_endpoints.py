@@ -130,7 +130,7 @@ class ViewEndpoints:
         [stored] = store.rows(compose(_STORED, parts=store.parts), {})
         minute = time.time_ns() // 60_000_000_000
         parts = (self._started, stored["state"], path_of(request), request.cookies.get(ZONE_COOKIE, ""), minute)
-        person = (visitor.name, visitor.role, visitor.form_token)
+        person = (visitor.name, str(visitor.roles), visitor.form_token)
         return hashlib.blake2b(repr((*parts, *person)).encode(), digest_size=8).hexdigest()
 
     def _tasks_outside(self, request: ViewRequest) -> dict[str, int] | None:

@@ -77,7 +77,8 @@ class AccountPages(Endpoints):
         sign_ins = self._sign_ins.of_person(person) if person is not None else []
         return {
             "name": visitor.name,
-            "role": visitor.role,
+            "role": visitor.roles.everywhere,
+            "project_roles": dict(visitor.roles.by_project),
             "has_password": self._services.settings.sign_in.has_passwords
             and person is not None
             and bool(person.password_hash),

@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from phospho_dashboard.auth.access import note_change
+from phospho_dashboard.auth.directory import DEFAULT_ROLE
 from phospho_dashboard.auth.visitors import Visitor, check_installation
 from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, SettingsPage, is_confirmed
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
-from phospho_schemas.people import ROLES
+from phospho_schemas.people import GIVEN_ROLES
 from phospho_web.problems import Problem
 
 _PATH = "/settings/people"
@@ -47,17 +49,24 @@ class PeoplePages(Endpoints):
     async def render(
         self, request: Request, visitor: Visitor, content: dict[str, Any], problem: Problem | None = None
     ) -> Response:
-        return await self._page.render(request, visitor, content | {"roles": ROLES}, problem=problem)
+        content |= {"roles": GIVEN_ROLES, "default_role": DEFAULT_ROLE}
+        return await self._page.render(request, visitor, content, problem=problem)
 
     async def add(self, request: Request) -> Response:
         def add(form: Form) -> None:
-            self._directory.add(form.text("name"), form.text("role"), form.raw("password"))
+            person = self._directory.add(
+                form.text("name"), form.text("role"), form.raw("password"), _project_roles(form)
+            )
+            note_change(request, person)
 
         return await self._submit(request, add)
 
     async def change(self, request: Request) -> Response:
         def change(form: Form) -> None:
-            self._directory.change(form.text("name"), form.text("role"), form.raw("password"))
+            person = self._directory.change(
+                form.text("name"), form.text("role"), form.raw("password"), _project_roles(form)
+            )
+            note_change(request, person)
 
         return await self._submit(request, change)
 
@@ -86,6 +95,8 @@ class PeoplePages(Endpoints):
                 request, visitor, form, project_id=project_id, confirmation=confirmation(form)
             )
         try:
+            for project_id in _project_roles(form):
+                await self._access.visible_project(visitor, project_id)
             await self._services.password_threads.run(action, form)
         except Problem as problem:
             return await self.render(request, visitor, await self._content(), problem)
@@ -93,6 +104,12 @@ class PeoplePages(Endpoints):
 
     async def _content(self) -> dict[str, Any]:
         return {"people": await self._threads.run(self._directory.everybody)}
+
+
+def _project_roles(form: Form) -> dict[str, str]:
+    """Return the role that a form gives in one project, if it names one."""
+    project_id = form.text("project_id")
+    return {project_id: form.text("project_role")} if project_id else {}
 
 
 def _removal(form: Form) -> Confirmation:

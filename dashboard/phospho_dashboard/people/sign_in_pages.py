@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from phospho_dashboard.auth.access import cookie_name, local_cookie_name, set_sign_in_cookie
+from phospho_dashboard.auth.access import cookie_name, local_cookie_name, note_roles, set_sign_in_cookie
 from phospho_dashboard.auth.oidc import Attempt, OidcProvider, attempt_of, new_attempt
 from phospho_dashboard.auth.visitors import check_site
 from phospho_dashboard.services import Endpoints, Services
@@ -81,7 +82,7 @@ class SignInPages(Endpoints):
         check_site(request)
         token = request.cookies.get(cookie_name(request), "")
         if token and await self._threads.run(self._sign_ins.signed_in, token) is not None:
-            await self._access.form_visitor(request, "viewer")
+            await self._access.form_visitor(request, "none")
             await self._threads.run(self._sign_ins.sign_out, token)
         response = RedirectResponse("/sign-in", 303)
         response.delete_cookie(cookie_name(request), secure=is_encrypted(request), httponly=True, samesite="lax")
@@ -154,7 +155,7 @@ class SignInPages(Endpoints):
         address = client_address(request, self._proxies)
         self._sign_ins.count_callback(address)
         identity = await provider.identity(query.get("code", ""), attempt, _redirect_uri(request))
-        return await self._threads.run(self._sign_ins.sign_in_as, identity, address)
+        return await self._threads.run(self._sign_ins.sign_in_as, identity, address, partial(note_roles, request))
 
     def _checked_provider(self) -> OidcProvider:
         if self._provider is None:

@@ -36,7 +36,7 @@ class ForgetForm(Endpoints):
     async def forget(self, request: Request) -> Response:
         """Ask first; then forget the user and show the signed report."""
         visitor, form = await self._access.form_visitor(request, "admin")
-        project_id = await self._access.project_id(visitor, form.text("project") or None)
+        project_id = await self._access.project_id(request, visitor, form.text("project") or None)
         self._signer.check()
         user_id = _user_id(form)
         if not is_confirmed(form):

@@ -46,7 +46,9 @@ class ProjectsApi(ApiEndpoints):
     async def create(self, request: Request) -> Response:
         visitor = await self._access.api_visitor(request, "admin")
         if not visitor.is_admin:
-            raise Problem(403, "admin_only", "a project's key can't create projects", "use the administrator's token")
+            raise Problem(
+                403, "admin_only", "only admins of all projects can create projects", "use the administrator's token"
+            )
         content = await self._body(request)
         project = await self._threads.run(created_project, self._registry, content)
         return json_response({"project": project.model_dump(mode="json")}, 201)
@@ -62,7 +64,7 @@ class ProjectsApi(ApiEndpoints):
     async def change(self, request: Request) -> Response:
         """Change the fields in the body: the name, the retention, or some of the settings."""
         visitor = await self._access.api_visitor(request, "admin")
-        project_id = await self._access.project_id(visitor, request.path_params["project_id"])
+        project_id = await self._access.project_id(request, visitor, request.path_params["project_id"])
         content = await self._body(request)
         project = await self._threads.run(changed_project, self._registry, project_id, content)
         return json_response({"project": project.model_dump(mode="json")})

@@ -50,7 +50,7 @@ class ProjectPages(Endpoints):
     async def create(self, request: Request) -> Response:
         visitor, form = await self._access.form_visitor(request, "admin")
         if not visitor.is_admin:
-            raise Problem(403, "admin_only", "a project's key can't create projects")
+            raise Problem(403, "admin_only", "only admins of all projects can create projects")
         fields = {"project_id": form.text("project_id"), "name": form.text("name")}
         try:
             project = await self._threads.run(created_project, self._registry, fields)

@@ -85,7 +85,9 @@ class Webhooks:
             public_webhook(webhook) | _NO_DELIVERIES | counts.get(webhook.webhook_id, {})
             for webhook in self._repository().event_webhooks(project_id)
         ]
-        return rows if visitor.may("admin") else [row | {"url": shortened_url(row["url"])} for row in rows]
+        if visitor.may_in(project_id, "admin"):
+            return rows
+        return [row | {"url": shortened_url(row["url"])} for row in rows]
 
     def dead_deliveries(self, project_id: str) -> dict[str, list[dict[str, Any]]]:
         """Return the latest dead deliveries of each webhook, at most MAX_DEAD_DELIVERIES, with the reason."""

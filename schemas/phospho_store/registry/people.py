@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timedelta
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.people import Person, Role, SignIn, known_name
+from phospho_schemas.people import Person, Roles, SignIn, known_name
 from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
 from phospho_store.repository import Repository
@@ -35,7 +35,7 @@ class People(Repository):
         latest = self._latest(name)
         return latest if latest is not None and latest.removed_at is None else None
 
-    def add(self, name: str, role: Role, password_hash: str, now: datetime) -> Person:
+    def add(self, name: str, roles: Roles, password_hash: str, now: datetime) -> Person:
         """Add a person, anew where one of that name was removed. What an earlier one had signed in to is signed out."""
         with self._lock:
             latest = self._latest(name)
@@ -43,16 +43,17 @@ class People(Repository):
                 raise Conflict("person_exists", f"{latest.name!r} may sign in already")
             person = Person(
                 name=known_name(name),
-                role=role,
+                role=roles.everywhere,
+                project_roles=dict(roles.by_project),
                 password_hash=password_hash,
                 created_at=now,
                 signed_out_at=now,
             )
             return self._save_one("person_rows", person, latest.revision if latest else 0)
 
-    def set_role(self, person: Person, role: Role) -> Person:
+    def set_roles(self, person: Person, roles: Roles) -> Person:
         """Change what a person may do."""
-        return self._changed(person, {"role": role})
+        return self._changed(person, {"role": roles.everywhere, "project_roles": dict(roles.by_project)})
 
     def set_password(self, person: Person, password_hash: str, now: datetime) -> Person:
         """Change a password, and sign the person out everywhere."""

@@ -72,6 +72,15 @@ def test_people_sign_in_from_add_until_remove(run: Run, base_url: str) -> None:
     assert status_of_sign_in(base_url, "ada@shop.example", "another long one") == 401
 
 
+def test_roles_of_projects_are_given_changed_and_taken_back(run: Run) -> None:
+    added = run("add", "dora", "--role", "none", "--in", "shop=editor", "--no-password")
+    assert added.output.splitlines()[-1] == "dora may sign in, as none, editor in shop."
+    assert run("role", "dora", "none", "--in", "shop").output == "dora is now none, none in shop.\n"
+    assert run("role", "dora", "default", "--in", "shop").output == "dora is now none.\n"
+    assert "no project" in run("role", "dora", "viewer", "--in", "absent").output
+    assert run("add", "emil", "--in", "shop", "--no-password").exit_code == 2
+
+
 def test_people_reports_what_the_server_refuses(run: Run) -> None:
     assert run("add", "bob", "--no-password").exit_code == 0
     for arguments, typed, words in (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phospho_dashboard.auth.directory import Directory, Passwords
-from phospho_schemas.people import Person
+from phospho_schemas.people import Person, Roles
 from phospho_store.errors import Conflict
 from phospho_store.registry.people import People
 from phospho_store.store import Store
@@ -73,7 +73,7 @@ def test_a_password_that_was_hashed_meanwhile_does_not_undo_a_change(world: Any,
 def test_add_keeps_a_person_added_during_the_hashing(world: Any, name: str) -> None:
     passwords = SlowPasswords()
     directory, other = Directory(People(world.store), passwords), People(world.store)
-    passwords.meanwhile = lambda: other.add(name, "viewer", "hash", datetime.now(UTC))
+    passwords.meanwhile = lambda: other.add(name, Roles("viewer"), "hash", datetime.now(UTC))
 
     with pytest.raises(Conflict, match="may sign in already"):
         directory.add(name, "admin", PASSWORD)
@@ -90,7 +90,7 @@ def test_of_two_admins_who_are_made_something_else_at_once_one_stays(
     directory = Directory(MeetingPeople(world.store), SlowPasswords())
     names = [f"admin-{next(_NUMBERS)}@shop.example" for _ in range(2)]
     for one in names:
-        directory.people.add(one, "admin", "", datetime.now(UTC))
+        directory.people.add(one, Roles("admin"), "", datetime.now(UTC))
 
     with ThreadPoolExecutor(2) as threads:
         problems = [done.exception() for done in [threads.submit(change, directory, one) for one in names]]

@@ -20,6 +20,7 @@ from starlette.testclient import TestClient
 from dashboard.auth.test_sign_in import browser, sign_in
 from phospho_dashboard.auth.oidc import OidcProvider, attempt_of, identity_of, new_attempt
 from phospho_dashboard.settings import DashboardSettings, OidcSettings, SignInSettings
+from phospho_schemas.people import Roles
 from phospho_schemas.settings import BadSetting, load
 from phospho_web.problems import Problem
 
@@ -139,6 +140,34 @@ def test_groups_decide_the_role_at_every_sign_in(world: Any, oidc: OidcSettings,
     assert (status, "is in no group" in text) == (403, True)
 
 
+def test_groups_decide_roles_of_projects(world: Any, oidc: OidcSettings, name: str) -> None:
+    mapping = ("mine:editor:qa", "mine:viewer:staff", "theirs:viewer:qa")
+    client = client_of(world, replace(oidc, project_groups=mapping))
+
+    roles = []
+    for groups in (["staff", "qa"], ["staff"]):
+        assert client.get(at_provider(client, name, groups=groups)).status_code == 303
+        roles.append(client.get("/settings/account.json?project=mine").json()["project_roles"])
+    assert roles == [{"mine": "editor", "theirs": "viewer"}, {"mine": "viewer"}]
+    assert client.get("/tasks?project=theirs").status_code == 404
+    status, text = problem(client, at_provider(client, name, groups=["sales"]))
+    assert (status, "may not see these pages" in text) == (403, True)
+    assert world.services(DashboardSettings()).sign_ins.directory.person(name).roles.highest == "none"
+    actions = [entry["action"] for entry in world.client("admin-secret").get("/api/v1/audit").json()["audit"]]
+    assert f"GET {CALLBACK}: {name} is none, viewer in mine" in actions
+
+
+def test_group_of_a_project_takes_no_right_away(oidc: OidcSettings) -> None:
+    groups = {"email": "ada@shop.example", "groups": ["qa", "ops"]}
+    settings = replace(oidc, project_groups=("mine:viewer:qa", "theirs:admin:qa"))
+
+    by_list = identity_of(groups, settings)
+    assert by_list.roles_after(Roles("editor")) == Roles("editor", {"mine": "editor", "theirs": "admin"})
+    assert by_list.roles_after(Roles("admin")) == Roles("admin")
+    by_groups = identity_of(groups, replace(settings, admin_groups=("ops",)))
+    assert by_groups.roles_after(Roles("none", {"mine": "viewer"})) == Roles("admin")
+
+
 def test_domain_and_verification_of_an_address_are_checked(world: Any, oidc: OidcSettings, name: str) -> None:
     client = client_of(world, replace(oidc, role="viewer", domains=("Shop.example",)))
 
@@ -193,13 +222,17 @@ def test_settings_are_read_from_variables_and_files(tmp_path: Any) -> None:
         "PHOSPHO_OIDC_CLIENT_ID": "phospho",
         "PHOSPHO_OIDC_CLIENT_SECRET_FILE": str(secret),
         "PHOSPHO_OIDC_ADMIN_GROUPS": "ops, sre",
+        "PHOSPHO_OIDC_PROJECT_GROUPS": "shop:editor:cn=qa:1, lab:viewer:staff",
     }
 
     settings = load(DashboardSettings, variables).sign_in.oidc
     assert settings is not None
     assert (settings.client_secret, settings.admin_groups) == ("hush", ("ops", "sre"))
+    assert settings.project_roles == [("shop", "editor", "cn=qa:1"), ("lab", "viewer", "staff")]
     assert "hush" not in repr(settings)
     assert load(DashboardSettings, {}).sign_in.oidc is None
+    with pytest.raises(BadSetting, match="PROJECT:ROLE:GROUP"):
+        load(DashboardSettings, variables | {"PHOSPHO_OIDC_PROJECT_GROUPS": "shop:owner:qa"})
     with pytest.raises(BadSetting, match="https://"):
         load(DashboardSettings, variables | {"PHOSPHO_OIDC_ISSUER": "http://login.example.com"})
 

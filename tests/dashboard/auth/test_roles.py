@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from fixtures.html_pages import check_page
 from phospho_dashboard.app import api_routes, page_routes
 from phospho_dashboard.auth.visitors import FORM_HEADER
 from phospho_dashboard.settings import DashboardSettings
@@ -125,17 +128,56 @@ PAGE_NEEDS = {
     "/settings/people/sign-out": "admin",
     "/settings/people/remove": "admin",
 }
+_REFUSALS = "unknown_project|role_needed|admin_only|wrong_secret"
 EVERYBODYS = {"/sign-in", "/sign-out", "/setup", "/settings/account/password", "/settings/account/end"}
 ROLES = ("viewer", "editor", "admin")
 
 
-def signed_in(world: Any, role: str) -> TestClient:
-    """Return a browser in which somebody of that role has signed in, whose pages may ask the API."""
-    client: TestClient = world.signed_in(role)
+# What belongs to no project, and shows of a project only what the person may see.
+OF_NO_PROJECT = {
+    ("GET", "/api/v1/projects"),
+    ("GET", "/settings/projects"),
+    ("GET", "/settings/projects.json"),
+    ("GET", "/settings/account.json"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/static/chart.js"),
+    ("GET", "/sign-in"),
+    ("GET", "/sign-in/oidc"),
+    ("GET", "/sign-in/oidc/callback"),
+    ("POST", "/settings/account/end"),
+    ("GET", "/setup"),
+    ("POST", "/sign-in"),
+    ("POST", "/setup"),
+}
+
+
+def signed_in(world: Any, role: str, **project_roles: str) -> TestClient:
+    """Return a browser in which somebody of these roles has signed in, whose pages may ask the API."""
+    client: TestClient = world.signed_in(role, **project_roles)
     client.headers["X-Phospho-Project"] = "mine"
     text = client.get("/settings/account?project=mine").text
     client.headers[FORM_HEADER] = text.partition('name="form_token" value="')[2][:64]
     return client
+
+
+def routes(world: Any) -> list[tuple[str, str]]:
+    """Return method and path of each route of the pages and of the API."""
+    services = world.services(DashboardSettings())
+    routes = [*api_routes(services, world.integrations), *page_routes(services, world.integrations)]
+    pairs = {(method, route.path) for route in routes if isinstance(route, Route) for method in route.methods or ()}
+    return sorted(pair for pair in pairs if pair[0] != "HEAD")
+
+
+def send(client: TestClient, method: str, path: str, project: str) -> httpx.Response:
+    """Send a request about a project, which its query, header, path and form all name."""
+    filled = re.sub(r"{\w+(:\w+)?}", "absent", path.replace("{project_id}", project))
+    token = client.headers[FORM_HEADER]
+    if "/api/" in path or method == "GET":
+        body = {"json": {}} if method in {"POST", "PATCH"} else {}
+        return client.request(
+            method, filled, params={"project": project}, headers={"X-Phospho-Project": project}, **body
+        )
+    return client.post(filled, params={"project": project}, data={"form_token": token, "project": project})
 
 
 def writes(world: Any) -> set[tuple[str, str]]:
@@ -194,6 +236,93 @@ def test_every_role_reads(world: Any, role: str) -> None:
     assert client.get("/api/v1/sessions").status_code == 200
     assert client.get("/api/v1/dead-letters").status_code == 200
     assert client.post("/api/v1/sql", json={"query": "SELECT 1"}).status_code == 200
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_in_one_project_opens_no_route_of_another(world: Any, role: str) -> None:
+    client = signed_in(world, "none", mine=role)
+    assert send(client, "GET", "/tasks", "mine").status_code == 200
+
+    open_routes = {}
+    for method, path in set(routes(world)) - {("POST", "/sign-out")}:
+        answer = send(client, method, path, "theirs")
+        if answer.status_code not in {403, 404} or not re.search(_REFUSALS, answer.text):
+            open_routes[method, path] = answer
+    assert {route: answer.status_code for route, answer in open_routes.items() if route not in OF_NO_PROJECT} == {}
+    assert [route for route, answer in open_routes.items() if "theirs" in answer.text] == []
+
+
+def test_each_project_has_its_own_role(world: Any) -> None:
+    """An admin of one project who reads another changes nothing there."""
+    client = signed_in(world, "viewer", mine="admin")
+    needs = list(API_NEEDS) + [("POST", path) for path, needed in PAGE_NEEDS.items() if needed != "viewer"]
+
+    for method, path in needs:
+        refused = send(client, method, path, "theirs")
+        assert refused.status_code == 403, (method, path, refused.text)
+        is_of_all = "/people" in path or path.endswith(("/backups", "/projects"))
+        assert "role_needed" not in send(client, method, path, "mine").text or is_of_all, (method, path)
+
+
+def test_role_none_hides_one_project(world: Any) -> None:
+    client = signed_in(world, "viewer", theirs="none")
+
+    assert send(client, "GET", "/api/v1/tasks", "theirs").status_code == 404
+    listed = client.get("/api/v1/projects").json()["projects"]
+    assert "mine" in {project["project_id"] for project in listed}
+    assert "theirs" not in {project["project_id"] for project in listed}
+
+
+def test_admin_of_a_project_sees_what_belongs_to_it_only(world: Any, admin: TestClient) -> None:
+    admin.post("/api/v1/people", json={"name": f"new-{next(_NUMBERS)}", "role": "viewer", "password": PASSWORD})
+    client = signed_in(world, "none", mine="admin")
+
+    entries = send(client, "GET", "/api/v1/audit", "mine").json()["audit"]
+    assert {entry["project_id"] for entry in entries} <= {"mine"}
+    assert send(client, "GET", "/settings/health.json", "mine").json()["processes"] == []
+    page = send(client, "GET", "/settings", "mine").text
+    assert "/settings/audit" in page
+    assert "/settings/people" not in page
+
+
+def test_roles_of_projects_are_changed_and_recorded(world: Any, admin: TestClient) -> None:
+    path = f"/api/v1/people/{admin_made(admin, role='none', project_roles={'mine': 'editor'})}"
+
+    def change(**fields: Any) -> Any:
+        answer = admin.patch(path, json=fields)
+        return answer.json()["person"] if answer.status_code == 200 else answer.json()["error"]["code"]
+
+    person = change(project_roles={"theirs": "viewer"})
+    assert person["project_roles"] == {"mine": "editor", "theirs": "viewer"}
+    assert change(project_roles={"mine": "default"})["project_roles"] == {"theirs": "viewer"}
+    assert change(project_roles={"absent": "viewer"}) == "unknown_project"
+    assert change(project_roles={"mine": "owner"}) == "invalid_role"
+    assert change(project_roles=["mine"]) == "invalid_project_roles"
+    assert change(role="admin", project_roles={"mine": "viewer"}) == "admin_everywhere"
+    assert change(role="admin")["project_roles"] == {}
+    action = admin.get("/api/v1/audit").json()["audit"][0]["action"]
+    assert action == f"PATCH {path}: {path.rpartition('/')[2]} is admin"
+
+
+def test_page_of_people_changes_a_role_in_a_project(world: Any, pages: TestClient, admin: TestClient) -> None:
+    name = admin_made(admin, role="viewer")
+    token = pages.get("/settings/people").text.partition('name="form_token" value="')[2][:64]
+    fields = {"form_token": token, "name": name, "project_id": "mine", "project_role": "none"}
+
+    assert pages.post("/settings/people/change", data=fields).status_code == 303
+    page = pages.get("/settings/people")
+    check_page(page)
+    assert "mine: none" in page.text
+    unknown = pages.post("/settings/people/change", data=fields | {"project_id": "absent"})
+    assert (unknown.status_code, "no project" in unknown.text) == (404, True)
+
+
+def admin_made(admin: TestClient, **fields: Any) -> str:
+    """Return the name of a person whom the administrator has added."""
+    name = f"made-{next(_NUMBERS)}"
+    answer = admin.post("/api/v1/people", json={"name": name, "password": PASSWORD, **fields})
+    assert answer.status_code == 201, answer.text
+    return name
 
 
 def test_the_last_admin_stays_one(world: Any) -> None:

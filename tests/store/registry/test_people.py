@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from phospho_schemas.people import may_act_as
+from phospho_schemas.people import Roles, may_act_as
 from phospho_store.errors import Conflict
 from phospho_store.registry.people import People
 from phospho_store.store import Store
@@ -31,7 +31,7 @@ def name() -> str:
 
 
 def test_a_person_is_found_by_a_name_in_any_case(people: People, name: str) -> None:
-    people.add(f" {name.upper()} ", "editor", "hash", NOW)
+    people.add(f" {name.upper()} ", Roles("editor"), "hash", NOW)
     found = people.person(name.title())
     assert found is not None
     assert (found.name, found.role, found.password_hash, found.created_at) == (name, "editor", "hash", NOW)
@@ -40,19 +40,19 @@ def test_a_person_is_found_by_a_name_in_any_case(people: People, name: str) -> N
 @pytest.mark.parametrize("name", ["", " ", "two words", "line\nbreak", "x" * 255])
 def test_a_name_that_can_not_be_one_is_refused(people: People, name: str) -> None:
     with pytest.raises(ValidationError):
-        people.add(name, "viewer", "", NOW)
+        people.add(name, Roles("viewer"), "", NOW)
 
 
 def test_who_was_removed_is_nobody_and_may_be_added_again(people: People, name: str) -> None:
-    people.remove(people.add(name, "admin", "hash", NOW), NOW)
+    people.remove(people.add(name, Roles("admin"), "hash", NOW), NOW)
     assert people.person(name) is None
     assert name not in {person.name for person in people.everybody()}
-    people.add(name, "viewer", "", NOW)
+    people.add(name, Roles("viewer"), "", NOW)
     assert [(one.name, one.role) for one in people.everybody() if one.name == name] == [(name, "viewer")]
 
 
 def test_role_and_password_change_by_themselves(people: People, name: str) -> None:
-    person = people.set_role(people.add(name, "viewer", "hash", NOW), "admin")
+    person = people.set_roles(people.add(name, Roles("viewer"), "hash", NOW), Roles("admin"))
     people.set_password(person, "other", NOW + WEEK)
     found = people.person(name)
     assert found is not None
@@ -77,7 +77,7 @@ def test_what_is_seen_later_does_not_open_a_sign_in_that_has_ended(people: Peopl
 
 
 def test_sign_ins_are_those_that_count(people: People, name: str) -> None:
-    person = people.add(name, "viewer", "", NOW)
+    person = people.add(name, Roles("viewer"), "", NOW)
     _, ended = people.open_sign_in(name, NOW, WEEK)
     people.end(ended, NOW)
     people.open_sign_in(name, NOW, timedelta(hours=1))
@@ -89,7 +89,7 @@ def test_sign_ins_are_those_that_count(people: People, name: str) -> None:
 
 def test_neither_hash_shows_in_what_is_printed(people: People, name: str) -> None:
     _, opened = people.open_sign_in(name, NOW, WEEK)
-    assert "argon-hash" not in repr(people.add(name, "viewer", "argon-hash", NOW))
+    assert "argon-hash" not in repr(people.add(name, Roles("viewer"), "argon-hash", NOW))
     assert opened.token_hash not in repr(opened)
 
 
@@ -102,10 +102,10 @@ def test_a_role_may_do_what_those_before_it_may() -> None:
 
 def test_a_change_of_a_row_that_has_changed_since_is_refused(people: People, store: Store, name: str) -> None:
     """An admin who is removed while their new password is hashed stays removed."""
-    read = people.add(name, "admin", "hash", NOW)
+    read = people.add(name, Roles("admin"), "hash", NOW)
     People(store).remove(read, NOW)
     for change in (
-        lambda: people.set_role(read, "admin"),
+        lambda: people.set_roles(read, Roles("admin")),
         lambda: people.set_password(read, "other", NOW),
         lambda: people.renew_hash(read, "other"),
         lambda: people.sign_out(read, NOW),
