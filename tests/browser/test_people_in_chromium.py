@@ -251,7 +251,7 @@ def test_a_key_in_a_list_of_roles_or_filters_sends_nothing(open_page: Open) -> N
     page.get_by_label("Name").fill("role@shop.example")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Add person").click()
-    role = page.get_by_label("Role of role@shop.example")
+    role = page.get_by_label("Role for all projects of role@shop.example")
     role.focus()
     page.keyboard.press("ArrowDown")
     expect(role).to_have_value("editor")

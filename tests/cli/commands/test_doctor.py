@@ -82,7 +82,8 @@ def test_doctor_names_a_refused_sign_in_and_missing_grants(clickhouse: ClickHous
     [finding] = check_clickhouse(ClickHouseSettings(wrong_password))
     assert finding.advice == "Correct the user and the password in PHOSPHO_CLICKHOUSE"
 
-    missing = [*check_clickhouse(ClickHouseSettings(clickhouse.url, cluster="missing"))][-1]
+    *_, profile, missing = check_clickhouse(ClickHouseSettings(clickhouse.url, cluster="missing"))
+    assert profile.line.startswith("wrong profile of ClickHouse: distributed_product_mode is deny on this server. Set")
     assert missing.line.startswith("wrong cluster missing of ClickHouse: not in system.clusters. Correct PHOSPHO_")
     [denied] = check_clickhouse(ClickHouseSettings(clickhouse.reader_url), "sink")
     assert denied.advice == "GRANT this user what docs/deployment.md lists"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from clickhouse_connect.driver.binding import quote_identifier
 
@@ -57,7 +58,11 @@ def check_clickhouse(settings: ClickHouseSettings, process: str = ALL_PROCESSES)
             ("memory of ClickHouse", _memory_finding),
         )
         if settings.cluster:
-            checks = (*checks, (f"cluster {settings.cluster} of ClickHouse", _cluster_finding))
+            checks = (
+                *checks,
+                ("profile of ClickHouse", lambda _: _profile_finding(settings)),
+                (f"cluster {settings.cluster} of ClickHouse", _cluster_finding),
+            )
         for subject, check in checks:
             try:
                 yield check(store)
@@ -153,6 +158,15 @@ def _memory_finding(store: Store) -> Finding:
     free_bytes = int(rows[0]["bytes"])
     advice = "Give the server more memory, or let less run beside it" if free_bytes < _MIN_FREE_MEMORY_BYTES else ""
     return Finding(subject, f"{free_bytes / 1e6:,.0f} MB free", advice)
+
+
+def _profile_finding(settings: ClickHouseSettings) -> Finding:
+    """Read a setting of the profile over a connection without our own settings, as Grafana and mutations have none."""
+    query = "SELECT value FROM system.settings WHERE name = 'distributed_product_mode'"
+    with closing(remote(replace(settings, cluster=""), size=1, answer_timeout_s=_ANSWER_TIMEOUT_S)) as store:
+        mode = store.rows(query)[0]["value"]
+    advice = "" if mode == "global" else "Set it to global in the default profile of every server: docs/deployment.md"
+    return Finding("profile of ClickHouse", f"distributed_product_mode is {mode} on this server", advice)
 
 
 def _cluster_finding(store: Store) -> Finding:
