@@ -79,9 +79,16 @@ class Store:
         size: int = DEFAULT_POOL_SIZE,
         database: str | None = DATABASE,
         cluster: Cluster | None = None,
+        *,
+        is_exclusive: bool = False,
     ) -> None:
-        """`connect` returns a connection that uses a database; None is the user's own."""
+        """
+        `connect` returns a connection that uses a database; None is the user's own.
+
+        `is_exclusive` says that nothing else writes there than this store and its siblings.
+        """
         self.database = database or ""
+        self.is_exclusive = is_exclusive
         self.cluster = cluster
         self._connect = connect
         self._siblings: list[Store] = []
@@ -198,7 +205,7 @@ class Store:
 
     def sibling(self, size: int) -> Store:
         """Return a store of the same server with `size` connections of its own, which closes with this one."""
-        sibling = Store(self._connect, size, self.database, self.cluster)
+        sibling = Store(self._connect, size, self.database, self.cluster, is_exclusive=self.is_exclusive)
         sibling._writes = self._writes
         self._siblings.append(sibling)
         return sibling
@@ -271,7 +278,7 @@ def embedded(path: str, backups: Path | None = None) -> Store:
         client.database = DATABASE
         return client
 
-    return Store(connect)
+    return Store(connect, is_exclusive=True)
 
 
 def _discarded(client: Client | None, error: ClickHouseError) -> Client | None:

@@ -30,6 +30,7 @@ KIND_OF_FIELD: Mapping[str, str] = {
     "trace_id": "trace",
     "dead_letter_id": "dead_letter",
 }
+_TABLE = "tombstone_rows"
 _STATE = "SELECT count() AS count, max(revision) AS revision FROM tombstone_rows"
 _ALL = "SELECT project_id, digest, max(revision) AS revision FROM tombstone_rows GROUP BY project_id, digest"
 _MAX_AGE_S = 1.0
@@ -58,7 +59,7 @@ def store_tombstones(store: Store, project_id: str, identifiers: Iterable[tuple[
         for kind, each in identifiers
     ]
     if rows:
-        store.insert("tombstone_rows", b"\n".join(map(orjson.dumps, rows)))
+        store.insert(_TABLE, b"\n".join(map(orjson.dumps, rows)))
 
 
 class _Scope(NamedTuple):
@@ -72,7 +73,9 @@ class Tombstones:
     """
     The tombstones of all projects, in memory. Not thread-safe.
 
-    `refresh` reads them where they have changed. Rows of projects without any aren't decoded.
+    `refresh` reads them where they have changed. An exclusive store is asked only after it has written some: the
+    question costs 2 ms of CPU, and a batch of `phospho up` may be one task. Rows of projects without any aren't
+    decoded.
     """
 
     def __init__(self, store: Store) -> None:
@@ -81,9 +84,13 @@ class Tombstones:
         self._revisions: dict[str, dict[str, int]] = {}
         self._read_at_s = float("-inf")
         self._state: tuple[int, int] | None = None
+        self._writes = -1
 
     def refresh(self) -> bool:
         """Read the tombstones that were stored until now; False where none came. Raises what the store raises."""
+        writes = self._store.writes((_TABLE,))
+        if self._store.is_exclusive and writes == self._writes:
+            return False
         [row] = self._store.rows(_STATE)
         state = (int(row["count"]), int(row["revision"]))
         has_changed = state != self._state
@@ -92,6 +99,7 @@ class Tombstones:
             for row in self._store.rows(_ALL) if state[0] else ():
                 revisions.setdefault(row["project_id"], {})[row["digest"]] = int(row["revision"])
             self._revisions, self._state = revisions, state
+        self._writes = writes
         self._read_at_s = time.monotonic()
         return has_changed
 

@@ -88,6 +88,7 @@ class PickyStore(Store):
     """A store that refuses poisoned rows with an unknown code, or every insert into a table."""
 
     def __init__(self, store: Store, refused_table: str = "") -> None:
+        super().__init__(_refuse)
         self._store = store
         self._refused_table = refused_table
 

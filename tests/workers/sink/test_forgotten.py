@@ -25,7 +25,9 @@ def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class HookedStore:
-    """A store that calls a hook before each query of tombstones, and one before each insert of tasks."""
+    """A server's store that calls a hook before each query of tombstones, and one before each insert of tasks."""
+
+    is_exclusive = False
 
     def __init__(self, store: Store) -> None:
         self._store = store
