@@ -78,17 +78,26 @@ function generateLabels(chart) {
 }
 
 const FEW_POINTS = 2;
+const FEW_CASES = 5;
 const MANY_POINTS = 45;
 
-/** Return the look of one series: straight lines, with gaps where nothing was measured, and partial buckets paler. */
-function dataset({ label, values }, tone, type, getTable) {
+/**
+ * Return the look of one series: straight lines, with gaps where nothing was measured, and partial buckets paler.
+ * A number of few cases is a pale point without a line, as it says little: one success of one task is 100 %.
+ */
+function dataset({ label, values }, seriesIndex, { tone, type, getTable }) {
   const isFew = values.filter((value) => value !== null).length <= FEW_POINTS;
   const isPartial = (index) => getTable().isPartial[index];
+  const isOfFew = (index) => (getTable().series[seriesIndex].cases[index] ?? FEW_CASES) < FEW_CASES;
   return {
     label, data: values, borderColor: tone,
-    backgroundColor: type === "bar" ? ({ dataIndex }) => (isPartial(dataIndex) ? `${tone}80` : tone) : tone,
+    backgroundColor: ({ dataIndex }) => (isOfFew(dataIndex) || (type === "bar" && isPartial(dataIndex)) ? `${tone}80` : tone),
+    pointBorderColor: ({ dataIndex }) => (isOfFew(dataIndex) ? "transparent" : tone),
     borderWidth: type === "bar" ? 0 : 2, showLine: !isFew, tension: 0, spanGaps: false,
-    segment: { borderDash: ({ p0DataIndex, p1DataIndex }) => (isPartial(p0DataIndex) || isPartial(p1DataIndex) ? [4, 4] : undefined) },
+    segment: {
+      borderColor: ({ p0DataIndex, p1DataIndex }) => (isOfFew(p0DataIndex) || isOfFew(p1DataIndex) ? "transparent" : undefined),
+      borderDash: ({ p0DataIndex, p1DataIndex }) => (isPartial(p0DataIndex) || isPartial(p1DataIndex) ? [4, 4] : undefined),
+    },
     pointRadius: ({ dataIndex, dataset: own }) => (isFew || isAlone(own.data, dataIndex) ? 4 : own.data.length > MANY_POINTS ? 0 : 2),
     pointHoverRadius: 5,
     maxBarThickness: 28, categoryPercentage: 0.9, barPercentage: 0.9,
@@ -113,7 +122,7 @@ function configuration(figure, table) {
       labels: table.labels,
       datasets: table.series.map(({ label, values }, index) => {
         const tone = color(SENTIMENTS[label] ?? `--series-${index + 1}`);
-        return dataset({ label, values }, tone, type, getTable);
+        return dataset({ label, values }, index, { tone, type, getTable });
       }),
     },
     options: {

@@ -108,5 +108,5 @@ def test_viewers_read_boards_and_change_nothing(world: Any, pages: TestClient, t
     assert page.status_code == 200
     assert "Edit tile" not in page.text
     assert "Edit board" not in page.text
-    assert "Editors can add it" in viewer.get("/explore", params={"project": tasks}).text
+    assert "Editors can add this chart" in viewer.get("/explore", params={"project": tasks}).text
     assert _send(viewer, "/boards/edit", tasks, board_id=board_id, name="x").status_code == 403
