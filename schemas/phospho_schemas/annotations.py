@@ -31,6 +31,23 @@ class Label(Message):
     created_at: UtcTime
 
 
+class Review(Message):
+    """
+    A person's own label of an event of a task, which stays when others label it too. Key: project, event, task, author.
+
+    The greatest revision wins. Without a label, the person has the task in hand until `held_until`.
+    """
+
+    project_id: ProjectId
+    event_name: Annotated[str, Field(min_length=1, max_length=128)]
+    task_id: Identifier
+    created_by: str
+    revision: Revision = 0
+    label: LabelValue
+    held_until: UtcTime
+    created_at: UtcTime
+
+
 class Note(Message):
     """A person's note on a task. Key: project, task, note. The greatest revision wins."""
 

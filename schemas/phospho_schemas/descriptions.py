@@ -178,6 +178,7 @@ FIELDS: Mapping[str, str] = {
     "event_id": "id of the event, derived from project, task and name",
     "answer": "yes: the event is there; no: it is not; empty: no valid answer",
     "label": "confirmed: the event is there; rejected: it is not; empty: the label is taken back",
+    "held_until": "until when a person has the task in hand; a label ends it",
     "created_by": "author",
     "note_id": "id of the note",
     "text": "text of the note",

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from phospho_schemas import alerts, boards, job_rows, messages, people, saved_queries, theme_rows, topics, webhooks
-from phospho_schemas.annotations import Label, Note
+from phospho_schemas.annotations import Label, Note, Review
 from phospho_schemas.descriptions import FIELDS
 from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
 from phospho_schemas.messages import SCHEMA_VERSION, Message
@@ -64,6 +64,7 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "api_key_rows": messages.ApiKey,
     "definition_rows": messages.EventDefinition,
     "label_rows": Label,
+    "review_rows": Review,
     "note_rows": Note,
     "classifier_rows": job_rows.ClassifierRow,
     "student_rows": job_rows.StudentRow,

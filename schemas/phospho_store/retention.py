@@ -70,6 +70,7 @@ _ANNOTATIONS = (
     _Annotation("feedback_rows", "(task_id, feedback_id)"),
     _Annotation("note_rows", "(task_id, note_id)"),
     _Annotation("label_rows", "(event_name, task_id)"),
+    _Annotation("review_rows", "(event_name, task_id, created_by)"),
     # A judgement holds for every task with the same texts: it stays while one of them does.
     _Annotation("judgement_rows", "(name, definition_version, content)", f"content NOT IN ({_SHARED_CONTENTS})"),
 )

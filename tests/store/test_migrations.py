@@ -59,6 +59,7 @@ REGISTRY = {
     "alert_rows": "project_id, alert_id",
     "saved_query_rows": "project_id, query_id",
     "saved_view_rows": "project_id, view_id",
+    "review_rows": "project_id, event_name, task_id, created_by",
     "alert_evaluation_rows": "project_id, alert_id, theme, evaluated_at",
     "webhook_rows": "project_id, webhook_id",
     "webhook_delivery_rows": "project_id, webhook_id, event_id",

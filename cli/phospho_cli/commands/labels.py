@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from phospho_cli.client.http import Client, connected
+from phospho_store.annotations.agreement import fleiss_kappa
 
 MAX_TASKS = 2000
 _PAGE = 100
@@ -84,26 +85,6 @@ class _Review:
     event: str
     task_id: str
     labels: tuple[str, ...]
-
-
-def fleiss_kappa(reviews: Sequence[Sequence[str]]) -> float | None:
-    """
-    Return the agreement between reviewers beyond chance, over the tasks that two or more have labelled.
-
-    1 is full agreement and 0 that of chance. None without such tasks, and where all labels are the same.
-    """
-    counts = [Counter(labels) for labels in reviews if len(labels) > 1]
-    if not counts:
-        return None
-    observed = sum(_agreeing_pairs(count) for count in counts) / len(counts)
-    totals = sum(counts, Counter[str]())
-    expected = sum((number / totals.total()) ** 2 for number in totals.values())
-    return None if expected == 1 else (observed - expected) / (1 - expected)
-
-
-def _agreeing_pairs(count: Counter[str]) -> float:
-    pairs = count.total() * (count.total() - 1)
-    return sum(number * (number - 1) for number in count.values()) / pairs
 
 
 def _majority(labels: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from phospho_schemas.annotations import Label, Note
 from phospho_schemas.times import utc_now
 from phospho_schemas.topics import Keyed
 from phospho_store.annotations.labels import LabelRepository
+from phospho_store.annotations.reviews import ReviewRepository
 from phospho_web.problems import Problem, no_publisher, unknown_event, validation_message
 
 # Turn a feedback in the words of the API into its message, for a project and a task. Raises Problem 422.
@@ -67,6 +68,7 @@ class Annotations:
         self._read_feedback = read_feedback
         self._clock = services.clock
         self._repository = LabelRepository(services.store, services.clock)
+        self._reviews = ReviewRepository(services.store, services.clock)
 
     def save_labels(self, project_id: str, visitor: Visitor, items: Sequence[Any]) -> list[Label]:
         """
@@ -80,7 +82,9 @@ class Annotations:
         self._check_tasks(project_id, task_ids)
         self._check_events(project_id, task_ids, {label.event_name for label in labels})
         self._check_session_events(project_id, [label for label in labels if label.label == "confirmed"])
-        return self._repository.save_labels(labels)
+        saved = self._repository.save_labels(labels)
+        self._reviews.record(saved)
+        return saved
 
     def labels(self, project_id: str, event: str, before: tuple[int, str], limit: int) -> list[dict[str, Any]]:
         """Return the labels of one event, or of all for an empty name, the latest first."""

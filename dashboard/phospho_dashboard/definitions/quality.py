@@ -18,12 +18,7 @@ from phospho_store.store import Store
 # Labels are few beside tasks, and those of tasks that are gone count for nothing. What is found in a whole session
 # stands at its last task.
 _LABELLED = "(SELECT task_id FROM label_rows WHERE project_id = {project:String} AND event_name = {event:String})"
-_COUNTS = """
-SELECT
-    countIf(label = 'confirmed') AS confirmed,
-    countIf(label = 'rejected') AS rejected,
-    countIf(label = 'confirmed' AND is_found) AS confirmed_found,
-    countIf(label = 'rejected' AND is_found) AS rejected_found
+_LABELLED_TASKS = """
 FROM
 (
     SELECT task_id, toString(label) AS label
@@ -32,19 +27,36 @@ FROM
 ) AS label
 INNER JOIN
 (
-    SELECT task_id, max(has_it) AS is_found
+    SELECT task_id, max(has_it) AS is_found, min(created_at) AS logged_at
     FROM
     (
-        SELECT task_id, has(events.name, {event:String}) AS has_it FROM analysis_rows FINAL
+        SELECT task_id, created_at, has(events.name, {event:String}) AS has_it FROM analysis_rows FINAL
         WHERE project_id = {project:String} AND task_id IN $labelled
         UNION ALL
-        SELECT task_id, has(events.name, {event:String}) AS has_it FROM session_analysis_rows FINAL
+        SELECT task_id, created_at, has(events.name, {event:String}) AS has_it FROM session_analysis_rows FINAL
         WHERE project_id = {project:String} AND task_id IN $labelled
     )
     GROUP BY task_id
 ) AS analysis
 ON label.task_id = analysis.task_id
 """
+_COUNTS = """
+SELECT
+    countIf(label = 'confirmed') AS confirmed,
+    countIf(label = 'rejected') AS rejected,
+    countIf(label = 'confirmed' AND is_found) AS confirmed_found,
+    countIf(label = 'rejected' AND is_found) AS rejected_found
+$labelled_tasks
+"""
+_WEEKS = """
+SELECT toString(toMonday(logged_at)) AS week, countIf(label = 'confirmed') AS confirmed, count() AS labelled
+$labelled_tasks
+WHERE is_found
+GROUP BY week
+ORDER BY week DESC
+LIMIT {weeks:UInt8}
+"""
+MOST_WEEKS = 26
 
 
 def label_counts(store: Store, project_id: str, event: str) -> dict[str, int]:
@@ -53,8 +65,19 @@ def label_counts(store: Store, project_id: str, event: str) -> dict[str, int]:
 
     `confirmed_found` and `rejected_found` are those of them in which detection found the event.
     """
-    [row] = store.rows(compose(_COUNTS, labelled=_LABELLED), {"project": project_id, "event": event})
+    [row] = store.rows(_of_labelled(_COUNTS), {"project": project_id, "event": event})
     return {name: int(count) for name, count in row.items()}
+
+
+def weekly_precision(store: Store, project_id: str, event: str) -> list[dict[str, Any]]:
+    """Return how many of the labelled events are confirmed, by the Monday of their task's week, the oldest first."""
+    parameters = {"project": project_id, "event": event, "weeks": MOST_WEEKS}
+    rows = store.rows(_of_labelled(_WEEKS), parameters)
+    return [row | {"precision": row["confirmed"] / row["labelled"]} for row in reversed(rows)]
+
+
+def _of_labelled(sql: str) -> str:
+    return compose(sql, labelled_tasks=compose(_LABELLED_TASKS, labelled=_LABELLED))
 
 
 # With fewer labels of either kind the classifier has its default threshold, which is no suggestion.
@@ -84,6 +107,7 @@ class DefinitionQuality:
         return {
             "confirmed": counts["confirmed"],
             "rejected": counts["rejected"],
+            "weeks": weekly_precision(self._store, definition.project_id, definition.name),
             "version": definition.version,
             "classifier_version": classifier.version if classifier is not None and learnt else None,
         } | (_cross_validated(learnt) if learnt else _counted(counts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from phospho_dashboard.analytics.tasks import Tasks
 from phospho_dashboard.auth.visitors import Visitor
+from phospho_dashboard.definitions.review_queue import ReviewQueue, people_asked
 from phospho_dashboard.definitions.trials import DefinitionTrials
 from phospho_dashboard.detection import Detection, history, versions_of
 from phospho_dashboard.layout.pages import ProjectPage
@@ -61,7 +63,6 @@ def _compared(versions: list[EventDefinition], version: str) -> list[EventDefini
 
 
 _QUEUE_PATH = "/definitions/queue"
-QUEUED_TASKS = 20
 
 
 class LabelQueuePages(Endpoints):
@@ -72,28 +73,34 @@ class LabelQueuePages(Endpoints):
         self._detection = detection
         self._trials = DefinitionTrials(services.store)
         self._tasks = Tasks(services.store)
+        self._queue = ReviewQueue(services)
         self._page = ProjectPage(services, "events", "definitions/label_queue.html")
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the page and its twin."""
-        return page_and_twin(_QUEUE_PATH, self.read, self._page.render, ("name",))
+        return page_and_twin(_QUEUE_PATH, self.read, self._page.render, ("name", "people"))
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request)
-        name = request.query_params.get("name", "")
-        return visitor, await self._threads.run(self._queue, project_id, name)
+        name, people = request.query_params.get("name", ""), people_asked(request.query_params.get("people", ""))
+        # A program or a viewer sees the queue, and takes nothing out of it.
+        is_taking = visitor.may("editor") and not request.url.path.endswith(".json")
+        hand_out = self._queue.take if is_taking else self._queue.tasks
+        queue = partial(hand_out, project_id, name, visitor.author, people=people)
+        return visitor, await self._threads.run(self._content, project_id, name, queue) | {"people": people}
 
-    def _queue(self, project_id: str, name: str) -> dict[str, Any]:
+    def _content(self, project_id: str, name: str, hand_out: Callable[..., list[str]]) -> dict[str, Any]:
         versions = self._registry.definition_versions(project_id, name)
         has_queue = not versions or not needs_session(versions[0])
         # Events may be labelled after their definition is deleted.
         if not versions and not self._trials.count_tasks(project_id, name):
             raise Problem(404, "unknown_event", f"there is no event {name!r} in this project")
-        task_ids = self._task_ids(project_id, name) if has_queue else []
+        task_ids = hand_out(candidates=partial(self._candidates, project_id, name)) if has_queue else []
         tasks = self._tasks.previews(project_id, task_ids)
-        return {"project_id": project_id, "name": name, "has_queue": has_queue, "tasks": tasks}
+        content = {"project_id": project_id, "name": name, "has_queue": has_queue, "tasks": tasks}
+        return content | {"progress": self._queue.progress(project_id, name)}
 
-    def _task_ids(self, project_id: str, name: str) -> list[str]:
+    def _candidates(self, project_id: str, name: str, count: int) -> list[str]:
         # An engine that does not learn from labels has no queue: its least certain events come first.
-        task_ids = self._detection.label_queue(project_id, name, QUEUED_TASKS)
-        return task_ids or self._trials.least_certain(project_id, name, QUEUED_TASKS)
+        task_ids = self._detection.label_queue(project_id, name, count)
+        return task_ids or self._trials.least_certain(project_id, name, count)

@@ -47,6 +47,7 @@ _CLOSED_TABLES = (
     "audit_rows",
     "saved_query_rows",
     "saved_view_rows",
+    "review_rows",
     "board_rows",
     "job_member_rows",
     "job_generation_rows",

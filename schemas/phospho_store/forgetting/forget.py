@@ -62,6 +62,7 @@ _EXAMPLES = {"label_rows": "task_id", "judgement_rows": "task_id"}
 _OF_TASKS = {
     **_EXAMPLES,
     "note_rows": "task_id",
+    "review_rows": "task_id",
     "feedback_rows": "task_id",
     "session_task_rows": "task_id",
     "webhook_delivery_rows": "JSONExtractString(payload, 'data', 'task_id')",

@@ -10,7 +10,7 @@ import pytest
 
 from cli.conftest import Run
 from cli.fake_server import FakeServer
-from phospho_cli.commands.labels import fleiss_kappa
+from phospho_store.annotations.agreement import fleiss_kappa
 
 TASK = {"task_id": "t/1", "input": "refund!", "output": "no", "events": [{"name": "refund", "score": 0.8, "label": ""}]}
 # As the two tools export: with reviewers, a cancelled annotation, a draft, and one that nobody has labelled.
@@ -78,7 +78,7 @@ def test_labels_import_stores_the_majority(
 
 
 def test_labels_import_refuses_other_files(run: Run, tmp_path: Path) -> None:
-    for text, message in (("{", "no JSON"), ("{}", "list of records"), ('[{"data": {}}]', "no event and task_id")):
+    for text, message in (("{", "is not JSON"), ("{}", "list of records"), ('[{"data": {}}]', "no event and task_id")):
         (tmp_path / "other.json").write_text(text)
         done = run("labels", "import", str(tmp_path / "other.json"), "--format", "label-studio")
         assert (done.exit_code, message in done.output) == (1, True), done.output

@@ -145,3 +145,15 @@ def test_a_viewer_sees_a_suggestion_and_no_button(world: Any, project: str) -> N
 
     assert "labels suggest 0.37" in text
     assert "Use 0.37" not in text
+
+
+def test_precision_is_that_of_the_week_of_the_task(world: Any, pages: TestClient, project: str) -> None:
+    for number, day in enumerate(("04", "05", "12", "13")):
+        at = f"2026-01-{day}T10:00:00.000Z"
+        world.add_task(project, f"w{number}", created_at=at)
+        world.add_analysis(project, f"w{number}", "flight", created_at=at)
+    for task_id, label in (("w0", "confirmed"), ("w1", "rejected"), ("w2", "confirmed"), ("w3", "rejected")):
+        world.add_label(project, task_id, "flight", label)
+    weeks = [(row["week"], row["confirmed"], row["labelled"]) for row in quality(pages, project)["weeks"]]
+    assert weeks == [("2025-12-29", 1, 1), ("2026-01-05", 0, 1), ("2026-01-12", 1, 2)]
+    assert "Precision by week" in pages.get("/events/flight", params={"project": project}).text
