@@ -84,7 +84,7 @@ class LabelQueuePages(Endpoints):
         visitor, project_id = await self._access.page_visitor_and_project(request)
         name, people = request.query_params.get("name", ""), people_asked(request.query_params.get("people", ""))
         # A program or a viewer sees the queue, and takes nothing out of it.
-        is_taking = visitor.may("editor") and not request.url.path.endswith(".json")
+        is_taking = visitor.may_in(project_id, "editor") and not request.url.path.endswith(".json")
         hand_out = self._queue.take if is_taking else self._queue.tasks
         queue = partial(hand_out, project_id, name, visitor.author, people=people)
         return visitor, await self._threads.run(self._content, project_id, name, queue) | {"people": people}
