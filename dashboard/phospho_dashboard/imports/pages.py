@@ -85,10 +85,9 @@ class ImportPages(Endpoints):
         """Stage a file, and check it under the mapping that its columns suggest."""
         visitor = await self._access.page_visitor(request, "editor")
         project_id = await self._access.query_project(request, visitor)
-        self._running()
-        self._files.check_room(project_id)
         try:
             visitor, upload = await self._access.upload_visitor(request, MAX_FILE_BYTES)
+            self._running()
             staged = await self._staged(project_id, upload)
         except Problem as problem:
             if problem.status not in (413, 422):

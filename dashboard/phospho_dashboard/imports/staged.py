@@ -78,7 +78,7 @@ class StagedFiles:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 
-    def check_room(self, project_id: str) -> None:
+    def _make_room(self, project_id: str) -> None:
         """Make room for a file of a project: remove old files. Raises Problem 503 where the others take every place."""
         now_s = time.monotonic()
         for staged in [*self._files.values()]:
@@ -100,7 +100,7 @@ class StagedFiles:
 
     async def add(self, project_id: str, name: str, content: IO[bytes]) -> Staged:
         """Stage a file, and return it. Raises Problem 503."""
-        self.check_room(project_id)
+        self._make_room(project_id)
         revision = self._clock.next()
         import_id = derived_uuid(revision_ms(revision), "import", str(revision))
         ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
