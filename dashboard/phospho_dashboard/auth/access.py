@@ -106,7 +106,11 @@ class Access:
         if visitor.form_token:
             check_site(request)
         upload = await read_upload(request, max_bytes)
-        check_form(request, visitor, upload.form.raw(FORM_FIELD))
+        try:
+            check_form(request, visitor, upload.form.raw(FORM_FIELD))
+        except Problem:
+            upload.content.close()
+            raise
         _note_sender(request, visitor)
         return visitor, upload
 

@@ -87,8 +87,9 @@ class ImportPages(Endpoints):
         project_id = await self._access.query_project(request, visitor)
         try:
             visitor, upload = await self._access.upload_visitor(request, MAX_FILE_BYTES)
-            self._running()
-            staged = await self._staged(project_id, upload)
+            with upload.content:
+                self._running()
+                staged = await self._staged(project_id, upload)
         except Problem as problem:
             if problem.status not in (413, 422):
                 raise
@@ -147,8 +148,7 @@ class ImportPages(Endpoints):
         return visitor, self._files.get(project_id, request.path_params["import_id"])
 
     async def _staged(self, project_id: str, upload: Upload) -> Staged:
-        with upload.content:
-            staged = await self._files.add(project_id, upload.name, upload.content)
+        staged = await self._files.add(project_id, upload.name, upload.content)
         try:
             # A task without a time gets that of its file, and its id; the same file must give the same ones.
             with suppress(ValueError, OverflowError, OSError):
