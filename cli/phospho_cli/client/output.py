@@ -27,6 +27,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> No
         click.echo("\t".join(_one_line(cell) for cell in line))
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return a count with its noun, which takes an s where the count is not one."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def print_json(document: Any) -> None:
     """Print a JSON document, indented."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -54,7 +54,7 @@ def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
 @click.option(
     "--date-format",
     metavar="FORMAT",
-    help="Form of created_at, as strptime has it, such as '%d/%m/%Y %H:%M'. Without a zone the time is in UTC.",
+    help="Format of created_at in strptime's codes, such as '%d/%m/%Y %H:%M'. Without a zone the time is in UTC.",
 )
 @click.option("--batch-size", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Events a request.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests at a time.")

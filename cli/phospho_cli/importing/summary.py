@@ -13,7 +13,7 @@ import click
 import orjson
 
 from phospho_cli.client.address import Address
-from phospho_cli.client.output import print_table
+from phospho_cli.client.output import number_of, print_table
 from phospho_schemas.imports import IMPORT_KEY
 from phospho_store.log_files.counts import LineCounts
 from phospho_store.log_files.log_file import LogFile, LogLine
@@ -31,10 +31,10 @@ def print_summary(counts: LineCounts, log_file: LogFile, duration_s: float, *, i
     """Print the rejected lines to stderr, the rest to stdout."""
     _print_reasons(counts)
     verb = "would be logged" if is_dry_run else "logged"
-    skipped = f", {counts.skipped:,} records skipped that are not tasks" if counts.skipped else ""
+    skipped = f", {number_of(counts.skipped, 'record')} skipped" if counts.skipped else ""
     speed = counts.accepted / max(duration_s, 1e-3)
     click.echo(
-        f"{counts.accepted:,} tasks {verb}, {counts.rejected:,} lines rejected{skipped},"
+        f"{number_of(counts.accepted, 'task')} {verb}, {number_of(counts.rejected, 'line')} rejected{skipped},"
         f" in {duration_s:.1f} s ({speed:,.0f}/s)"
     )
     if not counts.first_at:
@@ -67,7 +67,7 @@ def _print_reasons(counts: LineCounts) -> None:
         click.echo(f"line {line}{more}: {reason}", err=True)
     rest = counts.rejected - sum(count for _, (_, count) in shown)
     if rest:
-        click.echo(f"… and {rest:,} more rejected lines", err=True)
+        click.echo(f"… and {number_of(rest, 'more rejected line')}", err=True)
 
 
 class Preview:
@@ -100,9 +100,10 @@ class Preview:
         if not self._tasks:
             return
         click.echo(f"Format: {format_label}")
-        click.echo(f"{len(self._tasks):,} tasks, {len(self._sessions):,} sessions, {len(self._users):,} users")
+        totals = ((self._tasks, "task"), (self._sessions, "session"), (self._users, "user"))
+        click.echo(", ".join(number_of(len(values), noun) for values, noun in totals))
         if skipped:
-            click.echo(f"{skipped:,} records that are not tasks (spans, tools, nested runs) are skipped")
+            click.echo(f"Skipped: {number_of(skipped, 'record')} of no task (spans, tools, nested runs)")
         click.echo("Keys: " + ", ".join(f"{name} ({count:,})" for name, count in self._keys.most_common(20)))
         print_table(("task_id", "session_id", "input", "output"), self._first)
 

@@ -26,7 +26,7 @@ _SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "generatedtext", "result", "outputs",
     ),
     "session_id": ("conversationid", "threadid", "chatid", "session", "conversation", "thread", "sessionid"),
-    "user_id": ("customerid", "userid", "username", "useremail", "customer", "client", "email"),
+    "user_id": ("customerid", "userid", "username", "useremail", "customer", "client", "email", "user"),
     "task_id": ("messageid", "requestid", "traceid", "uuid", "taskid", "id"),
     "created_at": ("timestamp", "createdat", "time", "datetime", "date", "ts", "created", "when"),
 }  # fmt: skip
@@ -57,9 +57,9 @@ def suggested_mapping(keys: Iterable[str], mapping: Mapping[str, str]) -> dict[s
     keys_by_look = {_NOT_LETTERS.sub("", key.lower()): key for key in keys}
     columns: dict[str, str] = {}
     for name, synonyms in _SYNONYMS.items():
-        key = next((keys_by_look[look] for look in synonyms if look in keys_by_look), None)
-        if key is not None and key != name and name not in mapping and key not in columns.values():
-            columns[name] = key
+        free = [key for look in synonyms if (key := keys_by_look.get(look)) and key not in columns.values()]
+        if free and free[0] != name and name not in mapping:
+            columns[name] = free[0]
     return columns
 
 

@@ -103,7 +103,7 @@ def test_langfuse_generation_is_a_task(server: FakeServer, run: Run, tmp_path: P
     result = run("import", exported(tmp_path / "observations.json", GENERATION, SPAN, BULK_GENERATION))
 
     assert result.exit_code == 0, result.output
-    assert "2 tasks logged, 0 lines rejected, 1 records skipped that are not tasks" in result.stdout
+    assert "2 tasks logged, 0 lines rejected, 1 record skipped" in result.stdout
     assert server.tasks["obs-1"] == {
         "task_id": "obs-1",
         "session_id": "trace-1",
@@ -270,9 +270,9 @@ def test_import_dry_run_shows_the_tasks_and_sends_nothing(server: FakeServer, ru
 
     assert not server.of("/api/v1/events/batch")
     assert "Format: Langfuse" in result.stdout
-    assert "2 tasks, 2 sessions, 1 users" in result.stdout
+    assert "2 tasks, 2 sessions, 1 user" in result.stdout
     assert "Time range: 2026-03-01 10:00 to 2026-03-01 10:00 UTC" in result.stdout
-    assert "1 records that are not tasks" in result.stdout
+    assert "Skipped: 1 record of no task" in result.stdout
     assert "And my refund?" in result.stdout
     assert "2 tasks would be logged" in result.stdout
 

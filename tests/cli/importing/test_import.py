@@ -298,7 +298,7 @@ def test_import_leaves_odd_values_to_the_server(server: FakeServer, run: Run, tm
 def test_import_rejects_values_that_json_lacks(server: FakeServer, run: Run, tmp_path: Path, value: str) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", f'{{"input": {value}}}', log(1)))
 
-    assert "1 tasks logged, 1 lines rejected" in result.stdout, result.output
+    assert "1 task logged, 1 line rejected" in result.stdout, result.output
 
 
 @pytest.mark.parametrize("cell", ["nan", "inf", "1e300", "-1e300"])
@@ -314,7 +314,7 @@ def test_import_dry_run_sends_nothing(server: FakeServer, run: Run, tmp_path: Pa
 
     assert result.exit_code == 1
     assert not server.of(BATCH)
-    assert "1 tasks would be logged, 1 lines rejected" in result.stdout
+    assert "1 task would be logged, 1 line rejected" in result.stdout
     assert "phospho_import" not in result.stdout
 
 
@@ -345,7 +345,7 @@ def test_import_dry_run_checks_as_the_gateway(server: FakeServer, run: Run, tmp_
     result = run("import", written(tmp_path / "logs.jsonl", {"input": "a"} | fields), "--dry-run")
 
     assert result.exit_code == bool(reason), result.output
-    assert (f"line 1: {reason}" in result.stderr) if reason else "1 tasks would be logged" in result.stdout
+    assert (f"line 1: {reason}" in result.stderr) if reason else "1 task would be logged" in result.stdout
     assert not server.of(BATCH)
 
 
