@@ -101,6 +101,18 @@ class TestLangChain:
 
         assert [(log["input"], log["output"]) for log in recorded.logs] == [(QUESTION, ANSWER)]
 
+    def test_langchain_chain_is_asked_its_only_variable(self, recorded: phospho.RecordingTransport) -> None:
+        from langchain_core.prompts import PromptTemplate
+
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        chain = PromptTemplate.from_template("Tell me about {topic}") | self.model()
+        for _ in chain.stream({"topic": "bears"}, config={"callbacks": [PhosphoLangchainCallbackHandler()]}):
+            pass
+        phospho.flush()
+
+        assert [(log["input"], log["output"]) for log in recorded.logs] == [("bears", ANSWER)]
+
     def test_langchain_async_chain_is_one_task(self, recorded: phospho.RecordingTransport) -> None:
         from phospho.integrations import PhosphoLangchainAsyncCallbackHandler
 

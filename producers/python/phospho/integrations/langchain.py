@@ -41,7 +41,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         self._runs = Runs(lambda: STATE.client, {**metadata, "session_id": session_id})
 
     def on_chain_start(self, serialized: Any, inputs: Any, **run: Any) -> None:
-        self._begin("chain", serialized, inputs, run)
+        self._begin("chain", serialized, _input_of(inputs), run)
 
     def on_chat_model_start(self, serialized: Any, messages: Any, **run: Any) -> None:
         self._begin("llm", serialized, messages[0] if messages else [], run)
@@ -57,7 +57,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
 
     def on_chain_end(self, outputs: Any, **run: Any) -> None:
         # A streamed chain has its input here only.
-        self._runs.end(run["run_id"], outputs, input=run.get("inputs"))
+        self._runs.end(run["run_id"], outputs, input=_input_of(run.get("inputs")))
 
     def on_llm_end(self, response: Any, **run: Any) -> None:
         self._runs.end(run["run_id"], response)
@@ -69,7 +69,7 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         self._runs.end(run["run_id"], documents)
 
     def on_chain_error(self, error: BaseException, **run: Any) -> None:
-        self._runs.end(run["run_id"], None, error, input=run.get("inputs"))
+        self._runs.end(run["run_id"], None, error, input=_input_of(run.get("inputs")))
 
     on_llm_error = on_tool_error = on_retriever_error = on_chain_error
 
@@ -77,6 +77,12 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         name = run.get("name") or (serialized or {}).get("name") or ""
         fields = identity_of(run.get("metadata") or {})
         self._runs.begin(kind, run["run_id"], run.get("parent_run_id"), input, name=name, fields=fields)
+
+
+def _input_of(variables: Any) -> Any:
+    """Return what a chain is asked: its only variable where that is a text, whatever its name."""
+    values = list(variables.values()) if isinstance(variables, dict) else []
+    return values[0] if len(values) == 1 and isinstance(values[0], str) else variables
 
 
 class PhosphoLangchainAsyncCallbackHandler(AsyncCallbackHandler):
