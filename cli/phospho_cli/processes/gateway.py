@@ -37,7 +37,7 @@ def open_gateway(settings: GatewayProcessSettings) -> Iterator[Process]:
         backend = stack.enter_context(
             open_backend(settings.clickhouse, settings.publisher, admin_key=settings.admin_key)
         )
-        stack.enter_context(open_traces(traces, "gateway", traces.sampled_share))
+        stack.enter_context(open_traces(traces, "gateway"))
         base_url = settings.base_url or f"http://{settings.host}:{settings.port}"
         app = stack.enter_context(
             open_web(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import click
 from pydantic import Field
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from phospho_schemas.settings import setting
 
@@ -31,12 +32,8 @@ class TraceSettings:
 
 
 @contextmanager
-def open_traces(settings: TraceSettings, process: str, sampled_share: float = 1.0) -> Iterator[None]:
-    """
-    Export the spans of this process until the end, where those that are left are sent within seconds.
-
-    `sampled_share` is of the traces that begin here or come from outside. A worker makes spans of sampled records only.
-    """
+def open_traces(settings: TraceSettings, process: str) -> Iterator[None]:
+    """Export the spans of this process until the end, where those that are left are sent within seconds."""
     if not settings.endpoint:
         yield
         return
@@ -46,13 +43,13 @@ def open_traces(settings: TraceSettings, process: str, sampled_share: float = 1.
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
     except ImportError:
         raise click.ClickException(_MISSING) from None
     provider = TracerProvider(
         resource=Resource.create({"service.name": f"phospho-{process}"}),
-        # By the id of the trace alone: a caller's header doesn't decide how much is traced here.
-        sampler=TraceIdRatioBased(sampled_share),
+        # `traced` chooses the requests, and a worker makes spans of sampled records only.
+        sampler=ALWAYS_ON,
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(settings.endpoint)))
     trace.set_tracer_provider(provider)
@@ -63,12 +60,17 @@ def open_traces(settings: TraceSettings, process: str, sampled_share: float = 1.
 
 
 def traced(app: ASGIApp, settings: TraceSettings) -> ASGIApp:
-    """Return the app with a span for each sampled request, whatever the trace of its caller decided."""
+    """Return the app with a span for a share of the requests, whatever the trace of the caller says or is called."""
     if not settings.endpoint:
         return app
     try:
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
     except ImportError:
         raise click.ClickException(_MISSING) from None
-    middleware: ASGIApp = OpenTelemetryMiddleware(app, exclude_spans=["receive", "send"])
-    return middleware
+    with_span: ASGIApp = OpenTelemetryMiddleware(app, exclude_spans=["receive", "send"])
+
+    async def sampled(scope: Scope, receive: Receive, send: Send) -> None:
+        is_sampled = random.random() < settings.sampled_share
+        await (with_span if is_sampled else app)(scope, receive, send)
+
+    return sampled

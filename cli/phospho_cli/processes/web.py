@@ -206,7 +206,7 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         detection,
         meaning,
         webhooks,
-        fetch=outbound.fetch,
+        fetch=Outbound(settings.import_networks).fetch,
         sample=sample_source(clock),
         secret_key=settings.secret_key,
     )

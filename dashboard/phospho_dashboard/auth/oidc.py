@@ -249,7 +249,7 @@ def _content(status: int, body: bytes) -> dict[str, Any]:
 
 
 def identity_of(claims: Mapping[str, Any], settings: OidcSettings) -> Identity:
-    """Return the person of verified claims. Raises Problem 403 for a person of another domain or of no group."""
+    """Return the person of verified claims, with the roles of their groups. Raises Problem 403 for another domain."""
     name = claims.get(settings.name_claim)
     if not isinstance(name, str) or not name:
         hint = "add its scope to PHOSPHO_OIDC_SCOPES, or name another claim in PHOSPHO_OIDC_NAME_CLAIM"
@@ -263,8 +263,6 @@ def identity_of(claims: Mapping[str, Any], settings: OidcSettings) -> Identity:
     memberships = {groups} if isinstance(groups, str) else {str(group) for group in groups}
     role = _role_of(memberships, settings) if settings.has_groups else None
     project_roles = _project_roles_of(memberships, settings) if settings.project_groups else None
-    if role == "none" and not project_roles:
-        raise Problem(403, "no_group", f"{name!r} is in no group that may see these pages", "ask an admin to add you")
     return Identity(name, role, project_roles)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -36,9 +38,13 @@ from phospho_web.problems import Problem, no_publisher
 from phospho_web.requests import time_value
 from phospho_web.responses import json_response
 
+logger = logging.getLogger(__name__)
 _PATH = "/import"
 _ITEM = f"{_PATH}/{{import_id}}"
 _SHOWN_REASONS = 20
+# Another system may take a minute to answer: pulls have threads of their own.
+_PULLS_AT_A_TIME = 2
+_PEEKS_AT_A_TIME = 2
 _MAX_DATE_FORMAT_CHARACTERS = 60
 _FORMAT_LABELS = {OWN_FORMAT: "A table: map its columns"} | {
     name: f"{export_format.label} (export)" for name, export_format in FORMATS.items()
@@ -56,6 +62,8 @@ class ImportPages(Endpoints):
         super().__init__(services)
         self._fetch = fetch
         self._pulls: set[asyncio.Task[None]] = set()
+        self._pull_threads = ThreadPoolExecutor(_PULLS_AT_A_TIME, thread_name_prefix="phospho-pull")
+        self._peeks = asyncio.Semaphore(_PEEKS_AT_A_TIME)
         self._files = StagedFiles(services.clock)
         self._runner = None if intake is None else Runner(intake)
         self._start = ProjectPage(services, "tasks", "imports/start.html")
@@ -162,7 +170,8 @@ class ImportPages(Endpoints):
 
     async def _look_into(self, staged: Staged) -> None:
         """Read the columns of a file, and check it under the mapping that they suggest."""
-        content = await peeked(ReadRequest(str(staged.path), is_peek=True))
+        async with self._peeks:
+            content = await peeked(ReadRequest(str(staged.path), is_peek=True))
         staged.mark = await asyncio.to_thread(_mark, staged)
         staged.examples, staged.recognised = content["columns"], content["format_name"]
         staged.format_name = staged.recognised or OWN_FORMAT
@@ -182,13 +191,16 @@ class ImportPages(Endpoints):
         task.add_done_callback(self._pulls.discard)
 
     async def _pulled(self, staged: Staged, pull: Pull, fetch: Fetch) -> None:
-        await pull.run(fetch)
-        if pull.state != "done":
-            return
         try:
-            await self._look_into(staged)
+            await pull.run(fetch, self._pull_threads)
+            if pull.state == "done":
+                await self._look_into(staged)
         except Problem:
-            pull.state, pull.reason = "failed", "There is nothing in that time."
+            pull.state, pull.reason = "failed", "Nothing was logged in that time."
+        except Exception:
+            # The edge of the task. A file that was removed meanwhile ends here too.
+            logger.exception("a pull failed")
+            pull.state, pull.reason = "failed", "The server's log has the details."
 
     def _map(self, staged: Staged, form: Form) -> None:
         """Take the mapping of a form. Raises Problem: 409 or 422."""

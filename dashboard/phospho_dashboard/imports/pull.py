@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -40,7 +42,11 @@ class Fetch(Protocol):
 
 @dataclass
 class Pull:
-    """The state of a pull. One that stopped or failed goes on at `cursor`. Its keys are in memory only."""
+    """
+    The state of a pull. One that stopped or failed goes on at `cursor`. Its keys are in memory only.
+
+    `is_active` until the page in flight has come, also after a stop.
+    """
 
     request: PullRequest
     path: Path
@@ -49,13 +55,20 @@ class Pull:
     records: int = 0
     cursor: str = ""
     reason: str = ""
+    is_active: bool = False
 
     def begin(self) -> None:
         """Mark it as running, before `run`."""
-        self.state, self.reason = "running", ""
+        self.state, self.reason, self.is_active = "running", "", True
 
-    async def run(self, fetch: Fetch) -> None:
-        """Append page after page to the file, until the last one, a stop or a failure."""
+    async def run(self, fetch: Fetch, threads: Executor) -> None:
+        """Append page after page to the file, until the last one, a stop or a failure. `threads` fetch and parse."""
+        try:
+            await self._run(fetch, threads)
+        finally:
+            self.is_active = False
+
+    async def _run(self, fetch: Fetch, threads: Executor) -> None:
         while self.state == "running":
             if self.path.stat().st_size > self.max_bytes:
                 limit = f"{self.max_bytes / 1e6:,.0f} MB"
@@ -65,7 +78,7 @@ class Pull:
                 )
                 return
             try:
-                answered = await self._page(fetch)
+                answered = await self._page(fetch, threads)
             except _PullFailed as failure:
                 self.state, self.reason = "failed", str(failure)
                 return
@@ -79,24 +92,26 @@ class Pull:
         if self.state == "running":
             self.state = "stopped"
 
-    async def _page(self, fetch: Fetch) -> Answered:
+    async def _page(self, fetch: Fetch, threads: Executor) -> Answered:
         source = SOURCES[self.request.source]
         call = source.call(self.request, self.cursor)
         for pause_s in (*_RETRIES_S, None):
-            answer = await asyncio.to_thread(self._fetched, fetch, call)
-            if answer.status == 200:
-                return self._read(answer.body)
+            answer = await asyncio.get_running_loop().run_in_executor(threads, self._fetched, fetch, call)
+            if isinstance(answer, Answered):
+                return answer
             if pause_s is None or (answer.status and answer.status != 429 and answer.status < 500):
                 raise _PullFailed(_reason(source.label, answer))
             await asyncio.sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _fetched(self, fetch: Fetch, call: Call) -> Fetched:
+    def _fetched(self, fetch: Fetch, call: Call) -> Answered | Fetched:
+        """Return what was read of an answer, or the answer of a request that failed."""
         headers = {"Host": _host(self.request.base_url), "Accept": "application/json"}
         headers |= SOURCES[self.request.source].headers(self.request)
         headers |= {"Content-Type": "application/json"} if call.body else {}
         url = self.request.base_url + call.path
-        return fetch(call.method, url, headers, call.body, timeout_s=_TIMEOUT_S, max_bytes=_MAX_PAGE_BYTES)
+        answer = fetch(call.method, url, headers, call.body, timeout_s=_TIMEOUT_S, max_bytes=_MAX_PAGE_BYTES)
+        return self._read(answer.body) if answer.status == 200 else answer
 
     def _read(self, body: bytes) -> Answered:
         source = SOURCES[self.request.source]
@@ -109,7 +124,8 @@ class Pull:
         return answered
 
     def _append(self, records: list[dict[str, Any]]) -> None:
-        with self.path.open("ab") as file:
+        # Not created: the file may have been removed meanwhile.
+        with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "ab") as file:
             file.writelines(orjson.dumps(record) + b"\n" for record in records)
 
 
@@ -126,5 +142,4 @@ def _reason(label: str, answer: Fetched) -> str:
         return f"{label} refused the key (HTTP {answer.status}). Check it, and that it may read the project."
     if not answer.status:
         return f"{label} could not be reached: {answer.detail}"
-    text: Any = answer.body[:200].decode("utf-8", "replace")
-    return f"{label} answered HTTP {answer.status}: {text}"
+    return f"{label} answered HTTP {answer.status}. Check the address and the project."

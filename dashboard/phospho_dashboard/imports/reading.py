@@ -15,7 +15,7 @@ from phospho_web.problems import Problem
 # A record has at most 10 MB; JSON may escape it.
 _MAX_LINE_BYTES = 64 << 20
 _PEEK_TIMEOUT_S = 30.0
-_ENDED_EARLY = "The file can't be read: it is damaged, or takes more memory or time than an import may."
+_ENDED_EARLY = "The file can't be read: it is damaged, or needs more memory or time than an import may take."
 
 
 async def peeked(request: ReadRequest) -> dict[str, Any]:
@@ -47,9 +47,7 @@ async def lines_of(request: ReadRequest) -> AsyncGenerator[dict[str, Any], None]
         async for line in process.stdout:
             yield orjson.loads(line)
         if await process.wait() != 0:
-            yield {
-                "broken": "The file can't be read: it is damaged, or needs more memory or time than an import may take."
-            }
+            yield {"broken": _ENDED_EARLY}
     finally:
         if process.returncode is None:
             process.kill()

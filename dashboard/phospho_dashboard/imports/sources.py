@@ -131,11 +131,19 @@ def checked_request(request: PullRequest) -> PullRequest:
     if request.source == "langsmith" and not request.project.strip():
         raise Problem(422, "missing_project", "LangSmith needs the id of a project", "it is in the project's settings")
     base_url = request.base_url.strip().rstrip("/") or source.base_url
-    if len(base_url) > _MAX_ADDRESS_CHARACTERS or urlsplit(base_url).query or urlsplit(base_url).fragment:
+    if not _is_base_url(base_url):
         raise Problem(422, "invalid_address", "the address can't be used", f"such as {source.base_url}")
     return PullRequest(
         request.source, base_url, keys, request.project.strip(), since=request.since, until=request.until
     )
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return len(text) <= _MAX_ADDRESS_CHARACTERS and not parts.query and not parts.fragment
 
 
 def _is_header_text(key: str) -> bool:

@@ -55,7 +55,8 @@ class Staged:
 
     @property
     def is_running(self) -> bool:
-        return any(part is not None and part.state == "running" for part in (self.run, self.pull))
+        is_pulling = self.pull is not None and self.pull.is_active
+        return is_pulling or (self.run is not None and self.run.state == "running")
 
     def stop(self) -> None:
         """Stop what runs over the file."""
@@ -70,6 +71,7 @@ class StagedFiles:
     def __init__(self, clock: HybridClock) -> None:
         self._clock = clock
         self._files: dict[str, Staged] = {}
+        self._expiry: asyncio.TimerHandle | None = None
 
     @cached_property
     def _folder(self) -> Path:
@@ -79,11 +81,7 @@ class StagedFiles:
         return Path(folder)
 
     def _make_room(self, project_id: str) -> None:
-        """Make room for a file of a project: remove old files. Raises Problem 503 where the others take every place."""
-        now_s = time.monotonic()
-        for staged in [*self._files.values()]:
-            if not staged.is_running and now_s - staged.used_at_s > _LIFETIME_S:
-                self.remove(staged)
+        """Make room for a file of a project. Raises Problem 503 where those that are being read take every place."""
         own = self.of_project(project_id)
         if len(own) >= _MAX_FILES_OF_PROJECT:
             self._replace([staged for staged in own if not staged.is_running], "this project")
@@ -105,9 +103,26 @@ class StagedFiles:
         import_id = derived_uuid(revision_ms(revision), "import", str(revision))
         ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
         staged = Staged(import_id, project_id, name, self._folder / f"{import_id}{ending}")
+        try:
+            await asyncio.to_thread(_copy, content, staged.path)
+            # Others may have taken the place meanwhile.
+            self._make_room(project_id)
+        except BaseException:
+            staged.path.unlink(missing_ok=True)
+            raise
         self._files[import_id] = staged
-        await asyncio.to_thread(_copy, content, staged.path)
+        self._expiry = self._expiry or self._in_a_minute()
         return staged
+
+    def _in_a_minute(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(60.0, self._expire)
+
+    def _expire(self) -> None:
+        """Remove the files, and the keys of their pulls, that were not used for an hour; look again in a minute."""
+        for staged in [*self._files.values()]:
+            if not staged.is_running and time.monotonic() - staged.used_at_s > _LIFETIME_S:
+                self.remove(staged)
+        self._expiry = self._in_a_minute() if self._files else None
 
     def get(self, project_id: str, import_id: str) -> Staged:
         """Return the staged file of a project. Raises Problem 404."""

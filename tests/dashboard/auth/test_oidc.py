@@ -137,7 +137,8 @@ def test_groups_decide_the_role_at_every_sign_in(world: Any, oidc: OidcSettings,
         roles.append(client.get("/settings/account.json").json()["role"])
     assert roles == ["editor", "viewer", "editor"]
     status, text = problem(client, at_provider(client, name, groups=["sales"]))
-    assert (status, "is in no group" in text) == (403, True)
+    assert (status, "may not see these pages" in text) == (403, True)
+    assert world.services(DashboardSettings()).sign_ins.directory.person(name).roles.highest == "none"
 
 
 def test_groups_decide_roles_of_projects(world: Any, oidc: OidcSettings, name: str) -> None:

@@ -78,6 +78,7 @@ async def test_pull_goes_on_where_it_ended(browser: Browser, api: RemoteApi) -> 
         ({"source": "langsmith", "key": ["k\r\nX-Other: 1"], "remote_project": "p"}, 422, "needs its api key"),
         ({"source": "langsmith", "key": ["k"]}, 422, "needs the id of a project"),
         ({**LANGFUSE, "base_url": "https://example.com/?a=b"}, 422, "address can&#39;t be used"),
+        ({**LANGFUSE, "base_url": "http://[abc"}, 422, "address can&#39;t be used"),
         ({**LANGFUSE, "since": "yesterday"}, 422, "is not a time"),
     ],
 )

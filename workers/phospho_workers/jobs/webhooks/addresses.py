@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-HOW_TO_ALLOW = "PHOSPHO_WEBHOOK_ALLOWED_NETWORKS of the server can allow it"
+HOW_TO_ALLOW = "the server's PHOSPHO_WEBHOOK_ALLOWED_NETWORKS (imports: PHOSPHO_IMPORT_ALLOWED_NETWORKS) can allow it"
 # IPv4 addresses inside IPv6 ones, by way of a translator: RFC 6052 and its local-use prefix (RFC 8215).
 _TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 # Public IPv6 addresses are all in here. Outside are site-local ones (fec0::/10), which `is_global` takes for public.
