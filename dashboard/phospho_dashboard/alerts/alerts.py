@@ -139,7 +139,7 @@ class Alerts:
         Store the changes of an alert, and return its new channels with their secrets.
 
         It stays the same alert: its history and its state go on, and the next evaluation compares with the new
-        threshold.
+        threshold. Raises Problem 404, 409 where it was changed since `alert` was read, and 422.
         """
         try:
             edited = Alert.model_validate({**alert.model_dump(), **edit.fields})
@@ -153,6 +153,8 @@ class Alerts:
             raise Problem(404, "unknown_channel", "the alert has no such channel")
         if edit.channels:
             self._check_channels(edit.channels, len(kept))
+        if self.alert(alert.project_id, alert.alert_id).revision != alert.revision:
+            raise Problem(409, "changed_meanwhile", "the alert was changed in the meantime", "open it again")
         added = self._with_channels(edited, edit.channels, author)
         self._repository.save(edited)
         for webhook_id in edit.removed_channels:

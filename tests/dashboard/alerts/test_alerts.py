@@ -15,10 +15,13 @@ from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
 from phospho_cli.processes.web import build_integrations
+from phospho_dashboard.alerts.alerts import AlertEdit, Alerts
+from phospho_dashboard.settings import DashboardSettings
 from phospho_schemas.alerts import AlertEvaluation
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.times import utc_text
 from phospho_store.alerts.repository import AlertRepository
+from phospho_web.problems import Problem
 from phospho_workers.jobs.settings import JobSettings
 from workers.jobs.receiver import Receiver, receiving
 
@@ -201,3 +204,19 @@ def test_edit_by_the_api_refuses_what_it_cannot_change(api: TestClient) -> None:
         assert api.patch(path, json=body).status_code == status, body
     assert api.get(path).json()["alert"]["threshold"] == 0.5
     assert api.patch("/api/v1/alerts/unknown", json={}).status_code == 404
+
+
+def test_edit_of_an_alert_that_was_removed_meanwhile_is_refused(world: Any, api: TestClient, project: str) -> None:
+    alert_id = api.post("/api/v1/alerts", json=REFUND).json()["alert"]["alert_id"]
+    services = world.services(DashboardSettings())
+    alerts = Alerts(services, build_integrations(world.store, services.clock, JobSettings()).webhooks)
+    read_before = alerts.alert(project, alert_id)
+
+    alerts.mute(project, alert_id, 60)
+    with pytest.raises(Problem, match="changed in the meantime"):
+        alerts.edit(read_before, AlertEdit({"threshold": 0.5}), "somebody")
+    alerts.remove(project, alert_id)
+    with pytest.raises(Problem, match="there is no alert"):
+        alerts.edit(read_before, AlertEdit({"threshold": 0.5}), "somebody")
+
+    assert api.get("/api/v1/alerts").json()["alerts"] == []
