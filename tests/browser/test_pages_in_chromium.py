@@ -198,7 +198,7 @@ def test_times_are_those_of_the_viewer(open_page: Open) -> None:
 def test_columns_are_chosen_from_the_keyboard(open_page: Open) -> None:
     page = open_page("/tasks")
 
-    menu = page.locator("details", has_text="Columns")
+    menu = page.locator("details:has(> summary:text-is('Columns'))")
     menu.locator("summary").focus()
     page.keyboard.press("Enter")
     menu.get_by_label("Version").focus()

@@ -21,7 +21,7 @@ from fixtures.waiting import wait_until
 _INPUTS = 10_000
 
 
-def test_fuzzed_inputs_are_all_accounted_for(tmp_path: Path) -> None:
+def test_fuzzed_inputs_are_all_accounted_for(tmp_path: Path, own_engine: None) -> None:
     outcome = run(tmp_path, number_of_bodies=1_000, number_of_records=1_000, seed=3)
 
     assert outcome.problems() == []

@@ -22,7 +22,7 @@ from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import list_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.learning.classifiers import Classifier
-from phospho_workers.detection.loader import BackgroundCache, DefinitionCache, read_theme_model
+from phospho_workers.detection.loader import BackgroundCache, DefinitionCache, read_theme_models
 from workers.detection.tasks import keywords, semantic, task
 
 
@@ -245,7 +245,7 @@ def test_cache_has_projects_with_settings_but_no_definitions(store) -> None:
 def test_theme_model_without_themes_is_none_and_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     created_at = datetime(2026, 1, 1, tzinfo=UTC)
     row = ThemeModelRow(project_id="shop", version=1, tasks=12, texts=12, model="", created_at=created_at)
-    assert read_theme_model(row) is None
+    assert read_theme_models(row) == {}
     assert not caplog.messages
-    assert read_theme_model(row.model_copy(update={"model": "{}"})) is None
+    assert read_theme_models(row.model_copy(update={"model": "{}"})) == {}
     assert "theme model 1 is not used" in caplog.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
@@ -31,6 +31,10 @@ class RecordingStore:
         self.outages = outages
         self.refusing = refusing
         self.inserts: list[tuple[str, bytes, str]] = []
+        self.is_exclusive = False
+
+    def writes(self, tables: Iterable[str]) -> int:
+        return 0
 
     def rows(self, sql: str) -> list[dict[str, int]]:
         """Return the state of the table of tombstones, which is empty."""

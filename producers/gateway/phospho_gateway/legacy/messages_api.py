@@ -38,8 +38,12 @@ class MessagesApi(ServiceEndpoints):
         """Take the good conversations; 200 with each, or its error, when they are durable."""
         granted = await self._access.project(request)
         with self._bodies.open(request) as body:
+            # Before the body is read, so that one that is refused has its receipt.
+            envelope = self._intake.envelope(request, granted, "v3")
             sent = await body.object()
-            envelope = self._intake.envelope(request, project_of(sent, granted), "v3")
+            project_id = project_of(sent, granted)
+            if granted is None:
+                envelope = self._intake.envelope(request, project_id, "v3")
             results = self._results(sent, envelope)
             events = [event for result in results if isinstance(result, Logged) for event in result.events]
             await self._intake.publish(events, envelope)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from phospho_workers.detection.evaluation.students import cross_fitted, whole
-from phospho_workers.detection.learning import student_fitting
 from phospho_workers.detection.learning.student_fitting import MIN_TEXTS, learn_student, sample
 from phospho_workers.detection.semantic import encoder as encoders
 from phospho_workers.detection.semantic import student as students
@@ -94,10 +93,9 @@ def test_multilingual_student_leaves_out_what_all_vectors_share(
     assert cosines(*student.vectors(pairs)[:, None]) < close - 0.05
 
 
-def test_too_few_texts_or_no_encoder_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_few_texts_or_no_encoder_teach_nothing() -> None:
     assert learn_student({"input": TEXTS[: MIN_TEXTS - 1]}) is None
-    monkeypatch.setattr(student_fitting, "encoder_of_languages", lambda _: None)
-    assert learn_student({"input": TEXTS}) is None
+    assert learn_student({"input": TEXTS}, encoders=lambda _: None) is None
 
 
 def test_encoder_file_that_is_another_than_was_checked_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
