@@ -17,14 +17,7 @@ class SavedQueryRepository(Repository):
 
     def save(self, query: SavedQuery) -> SavedQuery:
         """Store a query and return it as it is stored."""
-        stored = self._first(
-            SavedQuery,
-            "saved_query_rows",
-            "WHERE project_id = {project:String} AND query_id = {query:String}",
-            project=query.project_id,
-            query=query.query_id,
-        )
-        return self._save_one("saved_query_rows", query, stored.revision if stored else 0)
+        return self._save_one("saved_query_rows", query, self._greatest_revision("saved_query_rows"))
 
     def queries(self, project_id: str) -> list[SavedQuery]:
         """Return the queries of a project in the order of their names."""

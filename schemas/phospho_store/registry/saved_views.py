@@ -17,14 +17,7 @@ class SavedViewRepository(Repository):
 
     def save(self, view: SavedView) -> SavedView:
         """Store a view and return it as it is stored."""
-        stored = self._first(
-            SavedView,
-            "saved_view_rows",
-            "WHERE project_id = {project:String} AND view_id = {view:String}",
-            project=view.project_id,
-            view=view.view_id,
-        )
-        return self._save_one("saved_view_rows", view, stored.revision if stored else 0)
+        return self._save_one("saved_view_rows", view, self._greatest_revision("saved_view_rows"))
 
     def views(self, project_id: str) -> list[SavedView]:
         """Return the views of a project in the order of their names."""
