@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of, too_alike
+from phospho_schemas.definitions.validation import DEFINITION_FIELDS, refusal_of, too_alike
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import Registry

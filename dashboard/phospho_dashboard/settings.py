@@ -14,7 +14,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator
 
 from phospho_schemas.ids import PROJECT_ID_PATTERN
-from phospho_schemas.people import ROLES, Role
+from phospho_schemas.rows.people import ROLES, Role
 from phospho_schemas.settings import setting
 
 TOKENS_OF_A_PRICE = 1_000_000

@@ -15,12 +15,21 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from phospho_schemas import alerts, boards, job_rows, messages, people, saved_queries, theme_rows, topics, webhooks
-from phospho_schemas.annotations import Label, Note, Review
+from phospho_schemas import messages, topics
 from phospho_schemas.descriptions import FIELDS
-from phospho_schemas.ledger import DeadLetterAction, LedgerHour, ReceiptRow
 from phospho_schemas.messages import SCHEMA_VERSION, Message
-from phospho_schemas.saved_views import SavedView
+from phospho_schemas.rows import (
+    alerts,
+    boards,
+    jobs,
+    ledger,
+    people,
+    saved_queries,
+    saved_views,
+    themes,
+    webhooks,
+)
+from phospho_schemas.rows.annotations import Label, Note, Review
 from phospho_schemas.topics import Topic
 
 SCHEMA_FOLDER = "schemas/phospho_schemas/json_schema"
@@ -56,7 +65,7 @@ FLOWS = (
     Flow(topics.FEEDBACK, (messages.FeedbackRow,), ("extraction",), ("sink",)),
     Flow(topics.STEPS, (messages.StepRow,), ("extraction",), ("sink",)),
     Flow(topics.PARTS, (messages.PartRow,), ("extraction",), ("sink",)),
-    Flow(topics.RECEIPTS, (ReceiptRow,), ("gateway",), ("sink",)),
+    Flow(topics.RECEIPTS, (ledger.ReceiptRow,), ("gateway",), ("sink",)),
     Flow(topics.DEAD_LETTER, (messages.DeadLetterRow,), ("extraction", "detection", "sink"), ("sink",)),
 )
 REGISTRY_ROWS: Mapping[str, type[Message]] = {
@@ -66,30 +75,30 @@ REGISTRY_ROWS: Mapping[str, type[Message]] = {
     "label_rows": Label,
     "review_rows": Review,
     "note_rows": Note,
-    "classifier_rows": job_rows.ClassifierRow,
-    "student_rows": job_rows.StudentRow,
+    "classifier_rows": jobs.ClassifierRow,
+    "student_rows": jobs.StudentRow,
     "person_rows": people.Person,
     "sign_in_rows": people.SignIn,
-    "session_analysis_rows": job_rows.SessionAnalysisRow,
-    "session_close_rows": job_rows.SessionClosing,
-    "backfill_rows": job_rows.Backfill,
+    "session_analysis_rows": jobs.SessionAnalysisRow,
+    "session_close_rows": jobs.SessionClosing,
+    "backfill_rows": jobs.Backfill,
     "webhook_rows": webhooks.Webhook,
     "webhook_delivery_rows": webhooks.WebhookDelivery,
-    "judgement_rows": job_rows.JudgementRow,
-    "llm_call_rows": job_rows.LlmCallRow,
-    "dead_letter_action_rows": DeadLetterAction,
-    "ledger_rows": LedgerHour,
+    "judgement_rows": jobs.JudgementRow,
+    "llm_call_rows": jobs.LlmCallRow,
+    "dead_letter_action_rows": ledger.DeadLetterAction,
+    "ledger_rows": ledger.LedgerHour,
     "alert_rows": alerts.Alert,
     "saved_query_rows": saved_queries.SavedQuery,
-    "saved_view_rows": SavedView,
+    "saved_view_rows": saved_views.SavedView,
     "alert_evaluation_rows": alerts.AlertEvaluation,
     "board_rows": boards.Board,
-    "theme_model_rows": theme_rows.ThemeModelRow,
-    "theme_rows": theme_rows.ThemeRow,
-    "theme_fact_rows": theme_rows.ThemeFact,
-    "theme_edit_rows": theme_rows.ThemeEdit,
-    "theme_refresh_rows": theme_rows.ThemeRefresh,
-    "theme_run_rows": theme_rows.ThemeRun,
+    "theme_model_rows": themes.ThemeModelRow,
+    "theme_rows": themes.ThemeRow,
+    "theme_fact_rows": themes.ThemeFact,
+    "theme_edit_rows": themes.ThemeEdit,
+    "theme_refresh_rows": themes.ThemeRefresh,
+    "theme_run_rows": themes.ThemeRun,
 }
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 
-from phospho_schemas.alerts import Alert, last_due
+from phospho_schemas.rows.alerts import Alert, last_due
 from phospho_store.alerts.readings import ReadingReader
 from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded

@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 
 from chaos.cluster import resident_megabytes
 from chaos.fuzz_inputs import MAY_BE_EMPTY, PROJECT_ID, Body, bodies, raw_records, row_records
-from phospho_cli.processes.local_definitions import LocalDefinitions
+from phospho_cli.processes.embedded.local_definitions import LocalDefinitions
 from phospho_gateway.app import create_app
 from phospho_gateway.intake.receipts import HEADER
 from phospho_gateway.legacy.reads.read_store import ReadStore

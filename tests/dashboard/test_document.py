@@ -17,9 +17,9 @@ from fixtures.examples import examples
 from fixtures.served import served
 from phospho_dashboard.app import api_operations, api_routes, document
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.alerts import Alert
-from phospho_schemas.boards import Board
-from phospho_schemas.job_rows import Backfill
+from phospho_schemas.rows.alerts import Alert
+from phospho_schemas.rows.boards import Board
+from phospho_schemas.rows.jobs import Backfill
 from phospho_store.alerts.repository import AlertRepository
 from phospho_store.registry.boards import BoardRepository
 

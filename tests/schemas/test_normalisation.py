@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.same_texts import DIFFERENT_TEXTS, SAME_TEXTS
-from phospho_schemas.normalisation import plain, searchable
+from phospho_schemas.text.normalisation import plain, searchable
 
 
 @pytest.mark.parametrize(("query", "text"), SAME_TEXTS)

@@ -9,7 +9,7 @@ import click
 from phospho_cli.client.failures import Failure
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
-from phospho_schemas.alerts import THEME_FACTS, WINDOWS, AlertMetric
+from phospho_schemas.rows.alerts import THEME_FACTS, WINDOWS, AlertMetric
 
 _PATH = "/api/v1/alerts"
 _CONDITIONS = ("above", "below", "rises", "falls")

@@ -11,7 +11,7 @@ import click
 
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
-from phospho_schemas.people import GIVEN_ROLES, Roles
+from phospho_schemas.rows.people import GIVEN_ROLES, Roles
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

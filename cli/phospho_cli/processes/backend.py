@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_cli.processes.serving import BackgroundTask
 from phospho_gateway.settings import KafkaPublisherSettings
 from phospho_schemas.ids import HybridClock

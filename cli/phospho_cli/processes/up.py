@@ -20,10 +20,10 @@ from phospho_cli.data_folder import DataFolder, FolderInUse
 from phospho_cli.options import settings_options, variables_help
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
-from phospho_cli.processes.disk import DiskReserve, sync_inserts
-from phospho_cli.processes.local_definitions import LocalDefinitions
+from phospho_cli.processes.embedded.disk import DiskReserve, sync_inserts
+from phospho_cli.processes.embedded.local_definitions import LocalDefinitions
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background, grpc_endpoint
-from phospho_cli.processes.pipeline import Pipeline
 from phospho_cli.processes.serving import (
     ListeningApp,
     Process,

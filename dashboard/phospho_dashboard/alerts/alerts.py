@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
 from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending, secret_key_is_missing, shortened_url
-from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation
+from phospho_schemas.rows.alerts import THEME_FACTS, Alert, AlertEvaluation
+from phospho_schemas.rows.webhooks import ChannelFormat, Webhook
 from phospho_schemas.times import utc_now
-from phospho_schemas.webhooks import ChannelFormat, Webhook
 from phospho_store.alerts.repository import AlertRepository
 from phospho_store.alerts.rules import MAX_ALERTS, MAX_CHANNELS, alert_refusal
 from phospho_store.alerts.texts import cases_text, condition_text, value_text

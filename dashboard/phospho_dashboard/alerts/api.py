@@ -12,8 +12,8 @@ from phospho_dashboard.alerts.preview import AlertPreview
 from phospho_dashboard.alerts.requests import EDITABLE, NewAlert, edit_of_body, of_body
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending
-from phospho_schemas.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
-from phospho_schemas.webhooks import ChannelFormat, Webhook
+from phospho_schemas.rows.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
+from phospho_schemas.rows.webhooks import ChannelFormat, Webhook
 from phospho_store.alerts.rules import ALERT_FILTERS, MAX_CHANNELS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema

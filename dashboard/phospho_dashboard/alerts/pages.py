@@ -19,7 +19,7 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_dashboard.webhooks.webhooks import WebhookSending
-from phospho_schemas.alerts import CONDITIONS, THEME_FACTS, WINDOWS
+from phospho_schemas.rows.alerts import CONDITIONS, THEME_FACTS, WINDOWS
 from phospho_store.alerts.rules import ALERT_METRICS, conditions_of
 from phospho_store.alerts.texts import window_text
 from phospho_web.problems import Problem

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from phospho_dashboard.services import Services
-from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due
+from phospho_schemas.rows.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due
 from phospho_schemas.times import utc_text
 from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.states import evaluations

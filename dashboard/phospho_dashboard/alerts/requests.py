@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, AlertEdit, NewChannel
 from phospho_dashboard.web.forms import Form
-from phospho_schemas.alerts import COMPARISONS, MAX_NAME_CHARACTERS, THEME_FACTS, Alert
-from phospho_schemas.webhooks import ChannelFormat
+from phospho_schemas.rows.alerts import COMPARISONS, MAX_NAME_CHARACTERS, THEME_FACTS, Alert
+from phospho_schemas.rows.webhooks import ChannelFormat
 from phospho_store.alerts.rules import ALERT_METRICS
 from phospho_web.problems import Problem
 

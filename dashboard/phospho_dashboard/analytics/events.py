@@ -13,7 +13,7 @@ from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.queries.periods import Buckets
 from phospho_dashboard.web.formats import with_times
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.definitions import needs_session
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.registry import Registry
 from phospho_store.sql import compose

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import Services
-from phospho_schemas.annotations import Label, Note
+from phospho_schemas.rows.annotations import Label, Note
 from phospho_schemas.times import utc_now
 from phospho_schemas.topics import Keyed
 from phospho_store.annotations.labels import LabelRepository

@@ -11,7 +11,7 @@ from phospho_dashboard.annotations.annotations import MAX_LABELS, MAX_NOTE_CHARA
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
 from phospho_dashboard.web.formats import with_times
-from phospho_schemas.annotations import Label, Note
+from phospho_schemas.rows.annotations import Label, Note
 from phospho_web.cursors import decoded_cursor, encoded_cursor, page_limit
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, list_of, nullable, object_schema, query_parameter

@@ -25,7 +25,7 @@ from phospho_dashboard.web.forms import Form, read_form
 from phospho_dashboard.web.origins import check_host, is_encrypted, is_from, is_proxied, networks
 from phospho_dashboard.web.uploads import Upload, read_upload
 from phospho_schemas.messages import Project
-from phospho_schemas.people import MAX_NAME_CHARACTERS, GivenRole, Person, Role, Roles, known_name
+from phospho_schemas.rows.people import MAX_NAME_CHARACTERS, GivenRole, Person, Role, Roles, known_name
 from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem, unauthorized, wrong_project

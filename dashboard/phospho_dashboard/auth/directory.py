@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import ValidationError
 
 from phospho_dashboard.auth.oidc import Identity
-from phospho_schemas.people import GIVEN_ROLES, GivenRole, Person, Role, Roles, known_name
+from phospho_schemas.rows.people import GIVEN_ROLES, GivenRole, Person, Role, Roles, known_name
 from phospho_schemas.times import utc_now
 from phospho_store.registry.people import People
 from phospho_web.problems import Problem

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from phospho_dashboard.settings import OidcSettings, is_safe_url
-from phospho_schemas.people import GIVEN_ROLES, ROLES, GivenRole, Roles
+from phospho_schemas.rows.people import GIVEN_ROLES, ROLES, GivenRole, Roles
 from phospho_web.problems import Problem
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from phospho_dashboard.auth.directory import Directory
 from phospho_dashboard.auth.oidc import Identity
 from phospho_dashboard.settings import SignInSettings
-from phospho_schemas.people import Person, SignIn, known_name
+from phospho_schemas.rows.people import Person, SignIn, known_name
 from phospho_schemas.times import utc_now
 from phospho_store.registry.registry import key_hash
 from phospho_web.problems import Problem

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from starlette.requests import Request
 
 from phospho_dashboard.web.origins import is_same_site
-from phospho_schemas.people import GivenRole, Role, Roles, may_act_as
+from phospho_schemas.rows.people import GivenRole, Role, Roles, may_act_as
 from phospho_store.registry.authentication import Principal
 from phospho_web.problems import Problem, missing_scope
 

@@ -12,7 +12,7 @@ from phospho_dashboard.dead_letters.bulk import MAX_AT_ONCE, BulkActions
 from phospho_dashboard.dead_letters.letters import REASONS, STATUSES, DeadLetters, Selection, selection_of
 from phospho_dashboard.dead_letters.replay import ReplayMessage, publish_replay
 from phospho_dashboard.services import LIMIT, ROWS, ApiEndpoints, Services
-from phospho_schemas.people import Role
+from phospho_schemas.rows.people import Role
 from phospho_schemas.topics import RAW_LOGS
 from phospho_web.cursors import decoded_cursor, page_limit
 from phospho_web.endpoints import api_endpoint

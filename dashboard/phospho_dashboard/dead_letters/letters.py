@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from phospho_dashboard.web.formats import with_times
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.ledger import DeadLetterAction
 from phospho_schemas.messages import DeadLetterReason
+from phospho_schemas.rows.ledger import DeadLetterAction
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 from phospho_store.sql import compose

@@ -21,7 +21,7 @@ from phospho_dashboard.detection import (
 )
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_schemas import messages
-from phospho_schemas.definitions import DEFINITION_FIELDS, by_look, crowded_out
+from phospho_schemas.definitions.validation import DEFINITION_FIELDS, by_look, crowded_out
 from phospho_schemas.messages import EventDefinition
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import too_many_definitions

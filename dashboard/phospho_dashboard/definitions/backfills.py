@@ -20,9 +20,9 @@ from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import item_path, with_query
-from phospho_schemas.job_rows import Backfill
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.people import Role
+from phospho_schemas.rows.jobs import Backfill
+from phospho_schemas.rows.people import Role
 from phospho_schemas.times import parsed_end, parsed_time
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_web.endpoints import api_endpoint

@@ -16,8 +16,8 @@ from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.cache import TimedCache
 from phospho_dashboard.web.routes import page_and_twin
-from phospho_schemas.definitions import DEFINITION_FIELDS
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.validation import DEFINITION_FIELDS
 from phospho_schemas.messages import EventDefinition
 
 _PATH = "/definitions/library"

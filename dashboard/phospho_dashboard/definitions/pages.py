@@ -16,8 +16,8 @@ from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
 from phospho_dashboard.web.urls import item_path, with_query
-from phospho_schemas.definitions import DEFINITION_FIELDS, by_look
-from phospho_schemas.engines import ENGINE_SPECS, unread_fields
+from phospho_schemas.definitions.engines import ENGINE_SPECS, unread_fields
+from phospho_schemas.definitions.validation import DEFINITION_FIELDS, by_look
 from phospho_schemas.messages import EventDefinition, JudgeChoice, Scope, ScoreRange
 from phospho_schemas.times import utc_now
 from phospho_web.problems import Problem

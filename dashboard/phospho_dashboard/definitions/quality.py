@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import ClassifierRow
 from phospho_store.confidence import Interval, rate_interval
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.sql import compose

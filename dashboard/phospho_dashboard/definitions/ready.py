@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from phospho_schemas import phrases
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.text import phrases
 from phospho_schemas.times import utc_now
 
 

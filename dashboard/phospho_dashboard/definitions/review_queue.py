@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from phospho_dashboard.services import Services
-from phospho_schemas.annotations import Review
+from phospho_schemas.rows.annotations import Review
 from phospho_schemas.times import utc_now
 from phospho_store.annotations.agreement import fleiss_kappa
 from phospho_store.annotations.reviews import ReviewRepository

@@ -17,7 +17,7 @@ from phospho_dashboard.detection import Detection, history, versions_of
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.routes import page_and_twin
-from phospho_schemas.definitions import needs_session
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_web.problems import Problem
 

@@ -12,7 +12,7 @@ from phospho_dashboard.explore.boards import Boards, board_content
 from phospho_dashboard.explore.charts import CHARTS
 from phospho_dashboard.queries.intervals import INTERVALS
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
-from phospho_schemas.boards import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, MAX_TILES
+from phospho_schemas.rows.boards import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, MAX_TILES
 from phospho_store.sql.metrics import DIMENSIONS, METRICS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, Json, Operation, nullable, object_schema, query_parameter

@@ -22,7 +22,7 @@ from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route
 from phospho_dashboard.web.urls import item_url, with_query
-from phospho_schemas.boards import MAX_DESCRIPTION_CHARACTERS, Board, Tile
+from phospho_schemas.rows.boards import MAX_DESCRIPTION_CHARACTERS, Board, Tile
 from phospho_web.problems import Problem
 
 

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from phospho_dashboard.explore.charts import CHART_NAMES, Chart
 from phospho_dashboard.queries.filters import Filters, url_names
-from phospho_schemas.boards import (
+from phospho_schemas.ids import HybridClock
+from phospho_schemas.rows.boards import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_NAME_CHARACTERS,
     MAX_QUERY_CHARACTERS,
@@ -17,7 +18,6 @@ from phospho_schemas.boards import (
     Board,
     Tile,
 )
-from phospho_schemas.ids import HybridClock
 from phospho_schemas.times import utc_now
 from phospho_store.registry.boards import MAX_BOARDS, BoardRepository
 from phospho_store.store import Store

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS
+from phospho_schemas.rows.ledger import RECEIPT_RETENTION_DAYS
 from phospho_store.errors import StoreError
 from phospho_store.store import Store
 

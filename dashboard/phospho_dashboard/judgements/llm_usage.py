@@ -15,7 +15,7 @@ from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.pages import SettingsPage
 from phospho_dashboard.services import ApiEndpoints, Endpoints, Services
 from phospho_dashboard.web.routes import page_and_twin
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.messages import ProjectSettings
 from phospho_schemas.times import utc_now
 from phospho_store.annotations.judge_statistics import JudgeStatisticsRepository, distrust_reasons

@@ -17,7 +17,7 @@ from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.rendering import page_response, path_of
 from phospho_dashboard.web.urls import with_query
 from phospho_schemas.messages import Project
-from phospho_schemas.people import GivenRole, Role
+from phospho_schemas.rows.people import GivenRole, Role
 from phospho_web.problems import Problem
 
 # The name of a section (of its icon too), its path and its label, in the order of the navigation.

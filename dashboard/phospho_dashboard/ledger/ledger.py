@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from phospho_schemas.ledger import LedgerHour
+from phospho_schemas.rows.ledger import LedgerHour
 from phospho_schemas.times import utc_now, utc_text
 from phospho_store.ledger.hours import Ledger
 from phospho_store.sql.ledger import OUTCOMES

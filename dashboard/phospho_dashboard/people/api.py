@@ -12,7 +12,7 @@ from phospho_dashboard.auth.access import note_change
 from phospho_dashboard.auth.directory import DEFAULT_ROLE, public_person
 from phospho_dashboard.auth.visitors import Visitor, check_installation
 from phospho_dashboard.services import ApiEndpoints, Services
-from phospho_schemas.people import GIVEN_ROLES
+from phospho_schemas.rows.people import GIVEN_ROLES
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import TEXT, TIME, Json, list_of, object_schema
 from phospho_web.problems import invalid

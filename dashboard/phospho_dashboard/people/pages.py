@@ -16,7 +16,7 @@ from phospho_dashboard.layout.pages import Confirmation, ConfirmationPage, Setti
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_and_twin
-from phospho_schemas.people import GIVEN_ROLES
+from phospho_schemas.rows.people import GIVEN_ROLES
 from phospho_web.problems import Problem
 
 _PATH = "/settings/people"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from phospho_schemas.normalisation import searchable
+from phospho_schemas.text.normalisation import searchable
 from phospho_store.sql import compose
 from phospho_store.sql.searchable import searchable_sql
 

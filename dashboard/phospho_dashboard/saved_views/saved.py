@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from phospho_dashboard.queries.filters import Filters, url_names
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, SavedView, ViewPage
+from phospho_schemas.rows.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, SavedView, ViewPage
 from phospho_schemas.times import utc_now
 from phospho_store.registry.saved_views import SavedViewRepository, view_id
 from phospho_web.problems import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from phospho_dashboard.services import Services
-from phospho_schemas.saved_queries import MAX_NAME_CHARACTERS, QueryChart, SavedQuery
+from phospho_schemas.rows.saved_queries import MAX_NAME_CHARACTERS, QueryChart, SavedQuery
 from phospho_schemas.times import utc_now
 from phospho_store.registry.saved_queries import SavedQueryRepository, query_id
 from phospho_web.problems import Problem

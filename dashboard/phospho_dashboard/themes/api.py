@@ -14,7 +14,7 @@ from phospho_dashboard.themes.definition import ThemeDefinitions
 from phospho_dashboard.themes.edits import ThemeEdits
 from phospho_dashboard.themes.themes import SORTS
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS, ThemeEdit, ThemeSide
+from phospho_schemas.rows.themes import MAX_TITLE_CHARACTERS, ThemeEdit, ThemeSide
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, Operation, object_schema, query_parameter
 from phospho_web.problems import Problem

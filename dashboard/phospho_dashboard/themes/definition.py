@@ -10,7 +10,7 @@ from phospho_dashboard.detection import Detection, checked_definition
 from phospho_dashboard.services import Services
 from phospho_dashboard.themes.figures import ThemeFigures
 from phospho_schemas.messages import EventDefinition
-from phospho_schemas.theme_rows import ThemeSide
+from phospho_schemas.rows.themes import ThemeSide
 from phospho_store.sql import compose
 from phospho_store.sql.themes import theme_column, theme_of
 from phospho_web.problems import Problem

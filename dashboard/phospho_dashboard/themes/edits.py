@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phospho_schemas.theme_rows import ThemeEdit, ThemeRefresh
+from phospho_schemas.rows.themes import ThemeEdit, ThemeRefresh
 from phospho_schemas.times import utc_now
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store

@@ -7,7 +7,7 @@ from typing import Any
 
 from phospho_dashboard.queries.filters import Scope
 from phospho_dashboard.queries.periods import Buckets
-from phospho_schemas.theme_rows import ThemeSide
+from phospho_schemas.rows.themes import ThemeSide
 from phospho_store.confidence import ALPHA, difference, rate_interval
 from phospho_store.sql import compose
 from phospho_store.sql.analysed import analysed, flagged_tasks

@@ -18,7 +18,7 @@ from phospho_dashboard.themes.themes import SORTS, Themes
 from phospho_dashboard.web.origins import local_path
 from phospho_dashboard.web.routes import form_route
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.theme_rows import MAX_TITLE_CHARACTERS
+from phospho_schemas.rows.themes import MAX_TITLE_CHARACTERS
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 

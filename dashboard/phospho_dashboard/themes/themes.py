@@ -12,7 +12,7 @@ from phospho_dashboard.analytics.trends import bucket_times
 from phospho_dashboard.layout.views import Content, Paging, ViewRequest
 from phospho_dashboard.queries.filters import Scope, searched
 from phospho_dashboard.themes.figures import NONE, ThemeFigures
-from phospho_schemas.theme_rows import ThemeFact, ThemeSide
+from phospho_schemas.rows.themes import ThemeFact, ThemeSide
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem

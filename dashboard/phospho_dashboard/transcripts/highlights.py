@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from phospho_schemas.normalisation import searchable
+from phospho_schemas.text.normalisation import searchable
 
 MAX_OCCURRENCES = 50
 # The characters of an excerpt before and after what it is about.

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from phospho_dashboard.web.formats import format_measure, format_number, money
 from phospho_dashboard.web.languages import language_name
 from phospho_dashboard.web.urls import item_url
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_schemas.times import utc_now
 

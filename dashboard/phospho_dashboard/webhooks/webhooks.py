@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from phospho_dashboard.auth.visitors import Visitor
-from phospho_schemas.alerts import Alert
-from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_schemas.rows.alerts import Alert
+from phospho_schemas.rows.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import MAX_WEBHOOKS, WebhookRepository
 from phospho_store.registry.registry import Registry
 from phospho_web.problems import Problem, unknown_event

@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from . import tasks as tasks
     from . import testing as testing
     from . import utils as utils
-    from ._attributes import consumer as consumer
-    from ._attributes import latest_session_id as latest_session_id
-    from ._attributes import latest_task_id as latest_task_id
-    from ._attributes import log_queue as log_queue
-    from ._attributes import spans_to_export as spans_to_export
+    from ._default.attributes import consumer as consumer
+    from ._default.attributes import latest_session_id as latest_session_id
+    from ._default.attributes import latest_task_id as latest_task_id
+    from ._default.attributes import log_queue as log_queue
+    from ._default.attributes import spans_to_export as spans_to_export
     from .testing import PhosphoTest as PhosphoTest
 else:
-    from ._attributes import module_attribute as __getattr__
-    from ._attributes import module_names as __dir__
+    from ._default.attributes import module_attribute as __getattr__
+    from ._default.attributes import module_names as __dir__
 
 __all__ = [
     "APIError",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from phospho_schemas.alerts import Alert
+from phospho_schemas.rows.alerts import Alert
 from phospho_store.alerts.rules import is_total
 from phospho_store.annotations.corrections import read_corrections
 from phospho_store.sql import compose

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from phospho_schemas.alerts import Alert, AlertEvaluation
+from phospho_schemas.rows.alerts import Alert, AlertEvaluation
 from phospho_store.repository import Repository
 from phospho_store.store import parsed_rows
 

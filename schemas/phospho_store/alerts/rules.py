@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from phospho_schemas.alerts import COMPARISONS, CONDITIONS, THEME_FACTS, WINDOWS, Alert, AlertMetric, Condition
+from phospho_schemas.rows.alerts import COMPARISONS, CONDITIONS, THEME_FACTS, WINDOWS, Alert, AlertMetric, Condition
 from phospho_store.sql.metric_rows import FILTERS
 from phospho_store.sql.metrics import METRICS, Metric
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from phospho_schemas.alerts import COMPARISONS, Alert, AlertEvaluation, AlertStatus
+from phospho_schemas.rows.alerts import COMPARISONS, Alert, AlertEvaluation, AlertStatus
 from phospho_store.alerts.readings import Reading
 from phospho_store.alerts.rules import ALERT_METRICS, is_total
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_schemas.alerts import COMPARISONS, CONDITIONS, THEME_FACTS, Alert
+from phospho_schemas.rows.alerts import COMPARISONS, CONDITIONS, THEME_FACTS, Alert
 from phospho_store.alerts.rules import ALERT_METRICS, is_total
 
 _WINDOW_NAMES = {

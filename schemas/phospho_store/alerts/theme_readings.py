@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from phospho_schemas.alerts import Alert
+from phospho_schemas.rows.alerts import Alert
 from phospho_store.alerts.readings import Reading
 from phospho_store.confidence import ALPHA, difference, rate_interval
 from phospho_store.sql import compose

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from phospho_schemas.job_rows import JudgementRow, LlmCallRow
+from phospho_schemas.rows.jobs import JudgementRow, LlmCallRow
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from phospho_schemas.annotations import Label, Note
 from phospho_schemas.ids import event_id
+from phospho_schemas.rows.annotations import Label, Note
 from phospho_store.repository import Repository
 
 

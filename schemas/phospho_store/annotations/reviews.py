@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from phospho_schemas.annotations import Label, Review
+from phospho_schemas.rows.annotations import Label, Review
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 

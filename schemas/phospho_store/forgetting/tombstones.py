@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.ledger import ItemKind, item_of_row
+from phospho_schemas.rows.ledger import ItemKind, item_of_row
 from phospho_store.errors import StoreError, StoreUnavailable
 from phospho_store.forgetting.deletion import TABLES_OF_DEAD_LETTERS, TABLES_OF_TRACES, delete_rows, pages
 from phospho_store.ledger.deletions import record_deleted_items

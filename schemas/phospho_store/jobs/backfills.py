@@ -6,8 +6,8 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from phospho_schemas.job_rows import Backfill
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import Backfill
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_schemas.job_rows import SessionClosing
+from phospho_schemas.rows.jobs import SessionClosing
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 from phospho_store.store import json_lines

@@ -14,10 +14,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from phospho_schemas.alerts import Alert
 from phospho_schemas.ids import broker_revision
+from phospho_schemas.rows.alerts import Alert
+from phospho_schemas.rows.webhooks import ChannelFormat, Webhook, WebhookDelivery
 from phospho_schemas.times import utc_now
-from phospho_schemas.webhooks import ChannelFormat, Webhook, WebhookDelivery
 from phospho_store.repository import Repository
 from phospho_store.store import json_lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS, ItemKind
+from phospho_schemas.rows.ledger import RECEIPT_RETENTION_DAYS, ItemKind
 from phospho_store.sql import compose
 from phospho_store.store import Store
 

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from phospho_schemas.ledger import RECEIPT_RETENTION_DAYS, LedgerHour
+from phospho_schemas.rows.ledger import RECEIPT_RETENTION_DAYS, LedgerHour
 from phospho_schemas.times import utc_text
 from phospho_store.repository import Repository
 from phospho_store.sql import compose

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from phospho_schemas.ledger import GRACE_S
+from phospho_schemas.rows.ledger import GRACE_S
 from phospho_schemas.times import time_text
 from phospho_store.sql import compose
 from phospho_store.sql.ledger import item_outcomes, items

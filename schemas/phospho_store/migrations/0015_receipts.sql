@@ -1,5 +1,5 @@
 -- Facts of the ledger. receipt_rows: one row a request and project, with the identity of each accepted log. Ids of
--- receipts sort by time. RECEIPT_RETENTION_DAYS of phospho_schemas/ledger.py is the TTL of both tables.
+-- receipts sort by time. RECEIPT_RETENTION_DAYS of phospho_schemas/rows/ledger.py is the TTL of both tables.
 CREATE TABLE IF NOT EXISTS receipt_rows
 (
     project_id     LowCardinality(String),

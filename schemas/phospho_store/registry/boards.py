@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_schemas.boards import Board
+from phospho_schemas.rows.boards import Board
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.job_rows import ClassifierRow, StudentRow
 from phospho_schemas.messages import EventDefinition, Project
-from phospho_schemas.theme_rows import ThemeModelRow
+from phospho_schemas.rows.jobs import ClassifierRow, StudentRow
+from phospho_schemas.rows.themes import ThemeModelRow
 from phospho_store.registry.registry import Registry
 from phospho_store.repository import Repository
 from phospho_store.store import Store

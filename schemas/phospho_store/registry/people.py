@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timedelta
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.people import Person, Roles, SignIn, known_name
+from phospho_schemas.rows.people import Person, Roles, SignIn, known_name
 from phospho_store.errors import Conflict
 from phospho_store.registry.registry import key_hash
 from phospho_store.repository import Repository

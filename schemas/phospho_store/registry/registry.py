@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from phospho_schemas.definitions import crowded_out, no_room
-from phospho_schemas.engines import engines_with
+from phospho_schemas.definitions.engines import engines_with
+from phospho_schemas.definitions.validation import crowded_out, no_room
 from phospho_schemas.ids import HybridClock, derived_id
 from phospho_schemas.messages import ApiKey, EventDefinition, KeyScope, Project, ProjectSettings
 from phospho_schemas.times import utc_now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.saved_queries import SavedQuery
+from phospho_schemas.rows.saved_queries import SavedQuery
 from phospho_store.repository import Repository
 
 

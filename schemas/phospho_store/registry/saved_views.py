@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.saved_views import SavedView
+from phospho_schemas.rows.saved_views import SavedView
 from phospho_store.repository import Repository
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from phospho_schemas.theme_rows import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRefresh, ThemeRow, ThemeRun
+from phospho_schemas.rows.themes import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRefresh, ThemeRow, ThemeRun
 from phospho_schemas.times import utc_now
 from phospho_store.repository import Repository
 

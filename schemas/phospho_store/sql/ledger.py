@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import get_args
 
-from phospho_schemas.ledger import ItemKind
+from phospho_schemas.rows.ledger import ItemKind
 from phospho_store.sql import compose
 
 KINDS: tuple[str, ...] = get_args(ItemKind)
@@ -27,7 +27,7 @@ SELECT received_at, (arrayJoin(arrayZip(item_kinds, item_ids, item_revisions)) A
 FROM receipt_rows FINAL WHERE project_id = {project:String} AND $condition
 """
 
-# The ids of feedback and steps are two joined by a slash (phospho_schemas.ledger.item_id). The first may hold slashes.
+# The ids of feedback and steps are two joined by a slash (`item_id` of rows/ledger.py). The first may hold slashes.
 _FIRST_PARTS = """
 SELECT arrayJoin(arrayMap(
     at -> substring(id, 1, at - 1), arrayFilter(at -> substring(id, at, 1) = '/', range(1, length(id)))

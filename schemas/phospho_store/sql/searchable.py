@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_schemas.normalisation import SAME_LETTERS, TYPED_CHARACTERS, UNREAD_MARKS
+from phospho_schemas.text.normalisation import SAME_LETTERS, TYPED_CHARACTERS, UNREAD_MARKS
 
 
 def searchable_sql(text: str) -> str:

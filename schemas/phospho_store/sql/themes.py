@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phospho_schemas.theme_rows import ThemeSide
+from phospho_schemas.rows.themes import ThemeSide
 from phospho_store.sql import compose
 
 _CURRENT_THEMES = """(

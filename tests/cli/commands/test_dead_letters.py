@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.served import served
 from phospho_cli import main
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.app import create_app
 from phospho_dashboard.services import create_services

@@ -17,8 +17,8 @@ from fixtures.html_pages import ATTACK, check_page
 from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.alerts.alerts import AlertEdit, Alerts
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.alerts import AlertEvaluation
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.rows.alerts import AlertEvaluation
 from phospho_schemas.times import utc_text
 from phospho_store.alerts.repository import AlertRepository
 from phospho_web.problems import Problem

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phospho_dashboard.auth.directory import Directory, Passwords
-from phospho_schemas.people import Person, Roles
+from phospho_schemas.rows.people import Person, Roles
 from phospho_store.errors import Conflict
 from phospho_store.registry.people import People
 from phospho_store.store import Store

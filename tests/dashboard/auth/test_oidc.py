@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from dashboard.auth.test_sign_in import browser, sign_in
 from phospho_dashboard.auth.oidc import OidcProvider, attempt_of, identity_of, new_attempt
 from phospho_dashboard.settings import DashboardSettings, OidcSettings, SignInSettings
-from phospho_schemas.people import Roles
+from phospho_schemas.rows.people import Roles
 from phospho_schemas.settings import BadSetting, load
 from phospho_web.problems import Problem
 

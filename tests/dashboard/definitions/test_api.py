@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from phospho_schemas.engines import ENGINE_SPECS, engine_spec
+from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 
 KEYWORD = {
     "name": "greeting",

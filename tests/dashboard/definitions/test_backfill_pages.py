@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from fixtures.html_pages import ATTACK, check_page
 from phospho_dashboard.definitions.backfills import with_progress
-from phospho_schemas.job_rows import Backfill
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import Backfill
 
 _NUMBERS = itertools.count()
 _PATH = "/definitions/backfill"

@@ -12,7 +12,7 @@ from fixtures.html_pages import check_page
 from phospho_cli.processes.web import build_integrations
 from phospho_dashboard.definitions.ready import LIBRARY
 from phospho_dashboard.definitions.trials import DefinitionTrials
-from phospho_schemas.definitions import refusal_of
+from phospho_schemas.definitions.validation import refusal_of
 from phospho_schemas.ids import HybridClock
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.jobs.settings import JobSettings

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from fixtures.html_pages import ATTACK, check_page
 from fixtures.waiting import wait_until
 from phospho_dashboard.definitions.trials import PREVIEW_TASKS
-from phospho_schemas.engines import ENGINE_SPECS, engine_spec
+from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.messages import EventDefinition
 
 _NUMBERS = itertools.count()

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from fixtures.html_pages import check_page
-from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import ClassifierRow
 from phospho_store.registry.definition_sets import DefinitionRepository
 
 _NUMBERS = itertools.count()

@@ -6,8 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.conftest import MINE, THEIRS, World
-from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import ClassifierRow
 from phospho_store.registry.definition_sets import DefinitionRepository
 from workers.detection.tasks import keywords
 

@@ -22,7 +22,7 @@ from fixtures.served import served
 from fixtures.server_process import free_port
 from phospho_dashboard.health.processes import PROCESS_METRICS, Processes
 from phospho_gateway import metrics as gateway_metrics
-from phospho_schemas.webhooks import WebhookDelivery
+from phospho_schemas.rows.webhooks import WebhookDelivery
 from phospho_workers.runtime import metrics as worker_metrics
 
 _NUMBERS = itertools.count()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fixtures.html_pages import ATTACK, check_page
-from phospho_schemas.job_rows import JudgementRow, LlmCallRow
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.rows.jobs import JudgementRow, LlmCallRow
 from phospho_store.annotations.judgements import JudgementRepository
 
 

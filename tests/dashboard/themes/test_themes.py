@@ -10,7 +10,7 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from dashboard.conftest import World
-from phospho_schemas.theme_rows import ThemeFact, ThemeModelRow, ThemeRow
+from phospho_schemas.rows.themes import ThemeFact, ThemeModelRow, ThemeRow
 from phospho_store.registry.registry import Registry
 from phospho_store.registry.themes import ThemeRepository
 

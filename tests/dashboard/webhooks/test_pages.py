@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from fixtures.html_pages import ATTACK, check_page
 from phospho_dashboard.app import create_app
 from phospho_dashboard.settings import DashboardSettings
-from phospho_schemas.webhooks import WebhookDelivery
+from phospho_schemas.rows.webhooks import WebhookDelivery
 from phospho_store.jobs.webhooks import MAX_WEBHOOKS
 
 _NUMBERS = itertools.count()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.conftest import ClientMaker
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_gateway.app import create_app
 from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings

@@ -10,7 +10,7 @@ import pytest
 from gateway.conftest import ClientMaker
 from gateway.legacy.conftest import NOON_S, Json
 from gateway.recording import RecordingPublisher
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_store.store import Store
 
 RAW = {"model": "gpt-4o", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hm?"}]}

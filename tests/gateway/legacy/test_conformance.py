@@ -11,7 +11,7 @@ from schemathesis.checks import CHECKS
 
 from fixtures.examples import examples
 from gateway.conftest import served
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_gateway.app import create_app
 from phospho_gateway.docs import document
 from phospho_gateway.legacy.reads.read_store import ReadStore

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phospho_schemas.alerts import THEME_FACTS, Alert
+from phospho_schemas.rows.alerts import THEME_FACTS, Alert
 from phospho_schemas.times import utc_text
 from phospho_store.alerts.readings import ReadingReader
 from phospho_store.alerts.rules import ALERT_METRICS

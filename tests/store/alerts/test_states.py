@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phospho_schemas.alerts import Alert
+from phospho_schemas.rows.alerts import Alert
 from phospho_store.alerts.readings import Reading
 from phospho_store.alerts.rules import alert_refusal
 from phospho_store.alerts.states import evaluations, is_met

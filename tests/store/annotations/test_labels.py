@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from fixtures.labels import new_label
-from phospho_schemas.annotations import Note
 from phospho_schemas.ids import HybridClock, event_id
 from phospho_schemas.messages import ProjectSettings
+from phospho_schemas.rows.annotations import Note
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store

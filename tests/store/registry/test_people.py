@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from phospho_schemas.people import Roles, may_act_as
+from phospho_schemas.rows.people import Roles, may_act_as
 from phospho_store.errors import Conflict
 from phospho_store.registry.people import People
 from phospho_store.store import Store

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phospho_schemas.engines import ENGINE_SPECS, engine_spec
+from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition
 from phospho_store.errors import Conflict, LimitReached

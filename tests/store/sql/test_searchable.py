@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.same_texts import DIFFERENT_TEXTS, SAME_TEXTS
-from phospho_schemas.normalisation import searchable
+from phospho_schemas.text.normalisation import searchable
 from phospho_store.sql.searchable import searchable_sql
 from phospho_store.store import Store
 

@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 
 from fixtures.matches import found_matches
-from phospho_schemas.engines import ENGINE_SPECS, engine_spec
+from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
 from phospho_workers.detection.text.embedding import embedder

@@ -13,9 +13,9 @@ import pytest
 
 from fixtures.matches import found_matches
 from fixtures.waiting import wait_until
-from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import Project, ProjectSettings
-from phospho_schemas.theme_rows import ThemeModelRow
+from phospho_schemas.rows.jobs import ClassifierRow
+from phospho_schemas.rows.themes import ThemeModelRow
 from phospho_store.clickhouse import remote
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet

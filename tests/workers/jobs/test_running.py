@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from fixtures.labels import new_label
-from phospho_cli.processes.pipeline import Pipeline
+from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import Keyed
 from phospho_store.annotations.labels import LabelRepository

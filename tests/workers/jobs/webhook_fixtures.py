@@ -10,7 +10,7 @@ from typing import Any
 
 from fixtures.waiting import wait_until
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.webhooks import Webhook
+from phospho_schemas.rows.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.store import Store

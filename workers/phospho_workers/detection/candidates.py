@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.ids import derived_id, event_id
 from phospho_workers.detection.engines.engine import Match
 from phospho_workers.detection.text.sides import texts_of

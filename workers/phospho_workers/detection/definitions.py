@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from phospho_schemas.definitions import crowded_out, needs_session, no_room
-from phospho_schemas.engines import engine_spec, engines_with
+from phospho_schemas.definitions.engines import engine_spec, engines_with
+from phospho_schemas.definitions.validation import crowded_out, needs_session, no_room
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.engines.engine import Engine, Match, Matches

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from phospho_schemas.job_rows import ClassifierRow, StudentRow
 from phospho_schemas.messages import EventDefinition, ProjectSettings
-from phospho_schemas.theme_rows import ThemeModelRow
+from phospho_schemas.rows.jobs import ClassifierRow, StudentRow
+from phospho_schemas.rows.themes import ThemeModelRow
 from phospho_store.errors import StoreUnavailable
 from phospho_store.registry.definition_sets import DefinitionSet
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot, compile_definitions

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from phospho_schemas.ledger import GRACE_S
+from phospho_schemas.rows.ledger import GRACE_S
 from phospho_schemas.settings import HttpUrl, setting
 from phospho_workers.jobs.webhooks.addresses import Network
 from phospho_workers.jobs.webhooks.mail import SmtpSettings

@@ -8,8 +8,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
-from phospho_schemas.definitions import needs_session
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.judging.prompts import MAX_DEFINITIONS
 

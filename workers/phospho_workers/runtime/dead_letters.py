@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import orjson
 
 from phospho_schemas.ids import broker_revision, derived_id
-from phospho_schemas.ledger import ItemKind, item_id
 from phospho_schemas.messages import DeadLetterRow
+from phospho_schemas.rows.ledger import ItemKind, item_id
 from phospho_schemas.topics import DEAD_LETTER, RAW_LOGS, Keyed
 from phospho_workers.runtime import metrics
 from phospho_workers.runtime.records import Partition, Record, Rejected, StageOutput

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from phospho_schemas.ledger import ReceiptRow
 from phospho_schemas.messages import AnalysisRow, DeadLetterRow, FeedbackRow, Message, PartRow, StepRow, TaskRow
 from phospho_schemas.metadata import MAX_METADATA_KEYS, MAX_ROW_KEYS, has_too_many_keys
+from phospho_schemas.rows.ledger import ReceiptRow
 from phospho_schemas.topics import Keyed
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from phospho_schemas.definitions import needs_session
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.detection.text.sides import texts_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from phospho_schemas.definitions import needs_session
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot, compile_definitions
 from phospho_workers.detection.detect import analyse, check_task

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.messages import Engine, JudgeChoice, Scope, ScoreRange
 
 # The loader in C where it is installed: files may have 100,000 keywords.

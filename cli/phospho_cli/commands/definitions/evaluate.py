@@ -108,7 +108,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 def _definitions(path: Path) -> list[EventDefinition]:
     from phospho_cli.commands.definitions.definition_file import BadDefinitions, read_definitions
-    from phospho_schemas.definitions import refusal_of
+    from phospho_schemas.definitions.validation import refusal_of
     from phospho_workers.detection.definitions import check_definition
     from phospho_workers.detection.evaluation.labelled import event_definition
     from phospho_workers.detection.evaluation.scoring import refusal

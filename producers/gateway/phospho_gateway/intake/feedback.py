@@ -11,8 +11,8 @@ from phospho_gateway.intake.events import Envelope, encoded
 from phospho_gateway.intake.masking import Masks, no_mask
 from phospho_gateway.intake.receipts import Item
 from phospho_schemas.ids import HybridClock, derived_id, message_key
-from phospho_schemas.ledger import item_id
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.rows.ledger import item_id
 from phospho_schemas.shapes.masking import masked
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.topics import Keyed

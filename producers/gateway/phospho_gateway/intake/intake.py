@@ -30,8 +30,8 @@ from phospho_gateway.intake.masking import masks_of, no_mask
 from phospho_gateway.intake.receipts import Accepted, Item, Receipt, attach, receipt_of
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock, derived_uuid, message_key, revision_counter, revision_ms
-from phospho_schemas.ledger import item_id
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.rows.ledger import item_id
 from phospho_schemas.times import utc_text
 from phospho_schemas.topics import Keyed
 from phospho_store.registry.quotas import DailyQuotas

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from phospho_schemas.ids import message_key
-from phospho_schemas.ledger import ItemKind
 from phospho_schemas.messages import SCHEMA_VERSION
+from phospho_schemas.rows.ledger import ItemKind
 from phospho_schemas.topics import Keyed
 
 HEADER = "Phospho-Receipt"

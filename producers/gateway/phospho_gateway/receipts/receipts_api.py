@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from phospho_gateway.intake.models import Identifier
 from phospho_gateway.legacy.reads.read_store import LegacyServices
-from phospho_schemas.ledger import ItemKind
+from phospho_schemas.rows.ledger import ItemKind
 from phospho_store.ledger.receipts import MAX_LOGS, Receipts
 from phospho_web.endpoints import ApiEndpoints, api_endpoint
 from phospho_web.problems import Problem

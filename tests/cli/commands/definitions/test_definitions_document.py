@@ -9,9 +9,9 @@ import pytest
 
 from phospho_cli.commands.definitions.definition_file import DefinitionItem, read_definitions
 from phospho_cli.commands.definitions.definitions import apply
-from phospho_schemas.annotations import Label
-from phospho_schemas.definitions import DEFINITION_FIELDS, refusal_of
+from phospho_schemas.definitions.validation import DEFINITION_FIELDS, refusal_of
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.annotations import Label
 from phospho_workers.detection.definitions import check_definition
 from phospho_workers.detection.engines import ENGINES
 from phospho_workers.detection.evaluation.labelled import event_definition

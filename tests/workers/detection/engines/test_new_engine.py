@@ -49,7 +49,7 @@ class WordEngine:
 IMPORTS = """
 from collections.abc import Sequence
 from typing import ClassVar
-from phospho_schemas.engines import EngineSpec, engine_spec
+from phospho_schemas.definitions.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import Match, Matches
 from phospho_workers.detection.text.sides import Side, reads_side
@@ -96,7 +96,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     append(engines / "__init__.py", r"(_ENGINES: .*? = \([^)]*)\)", "WordEngine)")
     regex = '        EngineSpec("regex"'
     declaration = '        EngineSpec("word", "Word", required_field="keywords", own_fields=frozenset({"keywords"})),\n'
-    replace(folder / "phospho_schemas" / "engines.py", regex, declaration + regex)
+    replace(folder / "phospho_schemas" / "definitions" / "engines.py", regex, declaration + regex)
     append(folder / "phospho_schemas" / "messages.py", r"(\nEngine = Literal\[[^\]]*)\]", '"word"]')
     return folder
 

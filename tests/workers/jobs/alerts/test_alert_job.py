@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from phospho_schemas.alerts import Alert
+from phospho_schemas.rows.alerts import Alert
 from phospho_schemas.times import utc_text
 from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.repository import AlertRepository

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from phospho_schemas.job_rows import Backfill
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.rows.jobs import Backfill
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

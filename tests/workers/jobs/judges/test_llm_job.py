@@ -10,8 +10,8 @@ import pytest
 
 from fixtures.labels import new_label
 from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
-from phospho_schemas.job_rows import JudgementRow
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.rows.jobs import JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.backfills import BackfillRepository

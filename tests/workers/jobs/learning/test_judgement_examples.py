@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fixtures.labels import new_label
-from phospho_schemas.job_rows import JudgementRow
+from phospho_schemas.rows.jobs import JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.registry.definition_sets import DefinitionRepository

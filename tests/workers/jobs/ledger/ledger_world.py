@@ -15,7 +15,7 @@ from phospho_gateway.intake.events import Envelope, EventReader
 from phospho_gateway.intake.feedback import FeedbackReader
 from phospho_gateway.intake.receipts import Accepted, Item, Receipt
 from phospho_schemas.ids import HybridClock
-from phospho_schemas.ledger import LedgerHour
+from phospho_schemas.rows.ledger import LedgerHour
 from phospho_schemas.times import utc_text
 from phospho_schemas.topics import DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, TASKS, Keyed
 from phospho_store.ledger.hours import HOUR_MS, HourKey, Ledger

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.ledger import LedgerHour
+from phospho_schemas.rows.ledger import LedgerHour
 from phospho_store.errors import StatementRefused
 from phospho_store.forgetting.forget import Forgetting
 from phospho_store.forgetting.tombstones import Tombstones

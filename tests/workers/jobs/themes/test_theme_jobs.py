@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from phospho_schemas.theme_rows import ThemeEdit
+from phospho_schemas.rows.themes import ThemeEdit
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry

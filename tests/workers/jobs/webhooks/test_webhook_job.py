@@ -15,7 +15,7 @@ import pytest
 
 from fixtures.labels import new_label
 from fixtures.waiting import wait_until
-from phospho_schemas.webhooks import Webhook
+from phospho_schemas.rows.webhooks import Webhook
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
 from phospho_store.registry.registry import Registry

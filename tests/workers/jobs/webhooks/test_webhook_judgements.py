@@ -12,9 +12,9 @@ import pytest
 
 from fixtures.labels import new_label
 from phospho_schemas.ids import event_id
-from phospho_schemas.job_rows import JudgementRow
 from phospho_schemas.messages import ProjectSettings
-from phospho_schemas.webhooks import Webhook
+from phospho_schemas.rows.jobs import JudgementRow
+from phospho_schemas.rows.webhooks import Webhook
 from phospho_store.annotations.judgements import JudgementRepository
 from phospho_store.annotations.labels import LabelRepository
 from phospho_store.jobs.webhooks import WebhookRepository

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from phospho_schemas.rows.webhooks import Webhook
 from phospho_schemas.times import utc_text
-from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store, json_lines

@@ -2,7 +2,7 @@
 The registry of engines, by the name that a definition calls them.
 
 To add an engine: write its class in a module here, add the class to the tuple below, add its declaration to
-`phospho_schemas.engines.ENGINE_SPECS` and its name to `phospho_schemas.messages.Engine`.
+`phospho_schemas.definitions.engines.ENGINE_SPECS` and its name to `phospho_schemas.messages.Engine`.
 """
 
 from __future__ import annotations

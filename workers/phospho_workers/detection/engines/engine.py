@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
-from phospho_schemas.engines import EngineSpec
+from phospho_schemas.definitions.engines import EngineSpec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier
 from phospho_workers.detection.semantic.student import Student

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from phospho_schemas.engines import EngineSpec, engine_spec
+from phospho_schemas.definitions.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches
 from phospho_workers.detection.text.sides import Side, reads_side

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_schemas.engines import EngineSpec, engine_spec
+from phospho_schemas.definitions.engines import EngineSpec, engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.engines.engine import NO_MATCHES, Match, Matches, shortened
 from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Classifier, ClassifierColumns

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_schemas.definitions import needs_session
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.definitions import compile_definitions
 from phospho_workers.detection.detect import analyse

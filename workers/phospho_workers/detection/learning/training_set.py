@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import Classifier, phrases
 from phospho_workers.detection.learning.description_trust import description_trust

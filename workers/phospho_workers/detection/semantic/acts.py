@@ -17,8 +17,8 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
-from phospho_schemas import phrases
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text import phrases
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.semantic.confidence import EVEN_SCORE
 from phospho_workers.detection.text.reading import Reading
 from phospho_workers.detection.text.sides import Side

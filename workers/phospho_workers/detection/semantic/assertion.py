@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import re2
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.semantic.library import description_core
 
 # The confidence that is left where a text may not mean an event: below the default threshold, and near enough to it for

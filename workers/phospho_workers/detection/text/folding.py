@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from itertools import groupby
 
-from phospho_schemas.normalisation import searchable
+from phospho_schemas.text.normalisation import searchable
 
 # Scripts that put no space between words (blocks of Unicode 16): Thai and Lao, Myanmar, Khmer, kana, and CJK
 # ideographs with their extensions. Each character counts as a word, so that one may begin or end anywhere.

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import fasttext
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.text.packages import package_folder
 
 # Enough to be sure, and a limit on the cost of a huge text.

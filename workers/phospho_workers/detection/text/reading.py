@@ -13,7 +13,7 @@ from itertools import accumulate, chain
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.text.embedding import MAX_PIECES, Vectors, directions, embedder
 
 # Of a longer text the beginning and the end are read, half of this each: people say what they want there.

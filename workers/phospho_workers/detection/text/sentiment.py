@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Literal, NamedTuple
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.text.vader import Vader
 
 # VADER is made for sentences. Its time grows with the square of the words, and it makes several of each emoji. Half of

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 
 MAX_PHRASES = 8
 # A phrase is so many telling words, with at most so many others between them.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phospho_schemas.normalisation import plain
+from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.semantic.student import Student, rounded_weights
 from phospho_workers.detection.text.embedding import DIMENSIONS, MAX_PIECES, Vectors, directions, unit
 from phospho_workers.detection.text.reading import Clause, clauses_of, reading

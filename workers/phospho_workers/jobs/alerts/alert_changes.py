@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from phospho_schemas.alerts import Alert, AlertEvaluation
 from phospho_schemas.ids import derived_id
+from phospho_schemas.rows.alerts import Alert, AlertEvaluation
 from phospho_schemas.times import utc_now, utc_text
 from phospho_store.alerts.repository import AlertRepository
 from phospho_store.alerts.texts import cases_text, condition_text, value_text

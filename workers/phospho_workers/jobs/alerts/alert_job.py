@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from phospho_schemas.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due, next_due_ms
+from phospho_schemas.rows.alerts import THEME_FACTS, Alert, AlertEvaluation, last_due, next_due_ms
 from phospho_schemas.times import utc_now
 from phospho_store.alerts.readings import Reading, ReadingReader
 from phospho_store.alerts.repository import AlertRepository

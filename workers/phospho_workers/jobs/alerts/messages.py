@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from phospho_schemas.webhooks import ChannelFormat
+from phospho_schemas.rows.webhooks import ChannelFormat
 
 _MAX_CHARACTERS = 300
 # Control characters, and those that change the direction of the text around them.

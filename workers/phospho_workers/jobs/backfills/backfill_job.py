@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from phospho_schemas.definitions import needs_session
-from phospho_schemas.job_rows import Backfill
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.rows.jobs import Backfill
 from phospho_store.errors import StatementRefused
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from phospho_schemas.job_rows import JudgementRow
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import JudgementRow
 from phospho_schemas.times import utc_now
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot
 from phospho_workers.jobs.judges.judge_job import TEXTS_AT_ONCE, JudgeJob

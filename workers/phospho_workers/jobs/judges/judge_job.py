@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from phospho_schemas.job_rows import Backfill
+from phospho_schemas.rows.jobs import Backfill
 from phospho_store.jobs.backfills import BackfillRepository
 from phospho_store.registry.definition_sets import TABLES
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot

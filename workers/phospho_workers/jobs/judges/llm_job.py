@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from phospho_schemas.ids import derived_uuid
-from phospho_schemas.job_rows import JudgementRow, LlmCallRow
 from phospho_schemas.messages import EventDefinition, ProjectSettings
+from phospho_schemas.rows.jobs import JudgementRow, LlmCallRow
 from phospho_schemas.times import utc_now
 from phospho_store.annotations.judgements import Used
 from phospho_workers.detection.definitions import CompiledDefinitions, Snapshot

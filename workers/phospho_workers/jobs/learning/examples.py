@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from phospho_schemas.definitions import needs_session
+from phospho_schemas.definitions.validation import needs_session
 from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.judge_statistics import JudgeStatistics, JudgeStatisticsRepository, distrust_reasons
 from phospho_store.sql import compose

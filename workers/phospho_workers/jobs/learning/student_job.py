@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
-from phospho_schemas.engines import engine_spec
-from phospho_schemas.job_rows import StudentRow
+from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.rows.jobs import StudentRow
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
 from phospho_store.sql import compose

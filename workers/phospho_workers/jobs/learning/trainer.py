@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
 
-from phospho_schemas.engines import engine_spec
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_workers.detection.learning.classifiers import FORMAT
 from phospho_workers.detection.learning.quality import quality

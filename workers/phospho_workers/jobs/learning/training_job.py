@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from phospho_schemas.ids import derived_id
-from phospho_schemas.job_rows import ClassifierRow
 from phospho_schemas.messages import EventDefinition
+from phospho_schemas.rows.jobs import ClassifierRow
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import TABLES, DefinitionRepository
 from phospho_workers.detection.loader import read_student

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from phospho_schemas.ledger import LedgerHour
+from phospho_schemas.rows.ledger import LedgerHour
 from phospho_store.errors import StoreError
 from phospho_store.ledger.hours import DAY_MS, HOUR_MS, HourKey, Ledger
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S, OVERLAP_MS

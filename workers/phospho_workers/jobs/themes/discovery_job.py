@@ -10,7 +10,7 @@ from typing import NamedTuple
 from threadpoolctl import threadpool_limits
 
 from phospho_schemas.messages import ProjectSettings
-from phospho_schemas.theme_rows import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRow, ThemeRun, ThemeSide
+from phospho_schemas.rows.themes import ThemeEdit, ThemeFact, ThemeModelRow, ThemeRow, ThemeRun, ThemeSide
 from phospho_schemas.times import utc_now
 from phospho_store.registry.definition_sets import DefinitionRepository, DefinitionSet
 from phospho_store.registry.themes import ThemeRepository

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from phospho_schemas.theme_rows import ThemeRun
+from phospho_schemas.rows.themes import ThemeRun
 from phospho_schemas.times import utc_text
 from phospho_store.registry.themes import ThemeRepository
 from phospho_store.sql import compose

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from phospho_schemas.theme_rows import ThemeSide
+from phospho_schemas.rows.themes import ThemeSide
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_workers.jobs.stored_tasks import shortened

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from phospho_schemas.alerts import Alert
+from phospho_schemas.rows.alerts import Alert
+from phospho_schemas.rows.webhooks import Webhook, WebhookDelivery
 from phospho_schemas.times import utc_now, utc_text
-from phospho_schemas.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository, signing_key
 from phospho_workers.jobs.alerts.alert_changes import channel_test_message
 from phospho_workers.jobs.alerts.messages import body_of

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import orjson
 
-from phospho_schemas.webhooks import DeliverySource, EventSource, Webhook, WebhookDelivery
+from phospho_schemas.rows.webhooks import DeliverySource, EventSource, Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.detection.definitions import NO_DEFINITIONS, CompiledDefinitions, Snapshot
 from phospho_workers.jobs.alerts.messages import body_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from phospho_schemas.webhooks import DeliverySource
+from phospho_schemas.rows.webhooks import DeliverySource
 from phospho_store.events import (
     Content,
     Row,

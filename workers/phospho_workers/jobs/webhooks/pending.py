@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from phospho_schemas.webhooks import Webhook, WebhookDelivery
+from phospho_schemas.rows.webhooks import Webhook, WebhookDelivery
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.leases import Holds, all_projects
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence, Set
 from datetime import datetime
 
+from phospho_schemas.rows.webhooks import Webhook
 from phospho_schemas.times import utc_now
-from phospho_schemas.webhooks import Webhook
 from phospho_store.jobs.webhooks import WebhookRepository
 from phospho_workers.jobs.loop.job import MAX_PAUSE_S
 from phospho_workers.jobs.loop.leases import Holds, all_projects

@@ -6,12 +6,12 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._capture.trace import waiting_steps
-from ._default.state import STATE
+from .._capture.trace import waiting_steps
+from .state import STATE
 
 if TYPE_CHECKING:
-    from ._delivery.queue import LogQueue
-    from ._delivery.sender import Sender
+    from .._delivery.queue import LogQueue
+    from .._delivery.sender import Sender
 
 __all__ = ["module_attribute", "module_names"]
 

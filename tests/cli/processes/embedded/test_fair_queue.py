@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from phospho_cli.processes.fair_queue import FairQueue, StoreRequest
+from phospho_cli.processes.embedded.fair_queue import FairQueue, StoreRequest
 from phospho_workers.runtime.records import Record
 
 # A batch that waits in vain outlasts the test.

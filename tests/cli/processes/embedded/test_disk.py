@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from phospho_cli.processes.disk import DiskReserve, sync_inserts
+from phospho_cli.processes.embedded.disk import DiskReserve, sync_inserts
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 

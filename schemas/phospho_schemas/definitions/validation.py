@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from phospho_schemas.engines import engine_spec, engines_with, unread_fields
+from phospho_schemas.definitions.engines import engine_spec, engines_with, unread_fields
 from phospho_schemas.messages import EventDefinition
 
 _REGISTRY_FIELDS = ("schema_version", "project_id", "version", "revision", "is_deleted", "created_at")

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from phospho_cli.processes.fair_queue import Batch, FairQueue, StoreRequest
+from phospho_cli.processes.embedded.fair_queue import Batch, FairQueue, StoreRequest
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import ANALYSES, DEAD_LETTER, FEEDBACK, PARTS, RAW_LOGS, RECEIPTS, STEPS, TASKS, Keyed
 from phospho_store.errors import StoreError, StoreUnavailable

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 import orjson
 import pytest
 
-from phospho_cli.processes.pipeline import Pipeline, PipelineSettings
+from phospho_cli.processes.embedded.pipeline import Pipeline, PipelineSettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.times import utc_now, utc_text
 from phospho_schemas.topics import Keyed
@@ -311,7 +311,7 @@ class CancelledAtItsAnswer(Future[None]):
 async def test_publish_cancelled_at_its_answer_harms_nobody(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_unavailable: bool
 ) -> None:
-    monkeypatch.setattr("phospho_cli.processes.fair_queue.Future", CancelledAtItsAnswer)
+    monkeypatch.setattr("phospho_cli.processes.embedded.fair_queue.Future", CancelledAtItsAnswer)
     pipeline = pipeline_on(UnavailableStore() if is_unavailable else store)
 
     for number in range(2):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phospho_cli.processes.local_definitions import LocalDefinitions
+from phospho_cli.processes.embedded.local_definitions import LocalDefinitions
 from phospho_store.registry.definition_sets import DefinitionRepository
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
