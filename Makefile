@@ -134,7 +134,7 @@ bench-detection: install
 # What asking an LLM about some tasks brings, over a range of budgets; needs shared/data. The other rows and figures of
 # docs/judges.md: make bench-cascade CASCADE="--parts 28 --budgets 0.02", or "--noise judgement --every 2".
 bench-cascade: install
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.cascade $(CASCADE)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.detection.cascade $(CASCADE)
 
 # Every page's queries on a store of a year; ten million tasks take half an hour and 10 GB of disk.
 TASKS ?= 10000000

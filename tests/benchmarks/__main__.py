@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from benchmarks import extraction_ratio, on_kafka, one_process, sink_ratio
-from benchmarks.cluster import running_cluster
 from benchmarks.conversations import REPOSITORY, source_name
 from benchmarks.machine import commit, machine
+from benchmarks.pipeline import extraction_ratio, on_kafka, one_process, sink_ratio
+from benchmarks.pipeline.cluster import running_cluster
 from benchmarks.sizes import FULL, QUICK, Sizes, say
 
 

@@ -118,7 +118,7 @@ def phospho(*arguments: str) -> list[str]:
 def part(name: str, log: Path, *arguments: str) -> Process:
     """Return a child process that runs a module of this package, which measures by itself."""
     environment = {"PYTHONPATH": os.pathsep.join([str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")])}
-    return Process(name, [sys.executable, "-m", f"benchmarks.{name}", *arguments], log, environment)
+    return Process(name, [sys.executable, "-m", f"benchmarks.pipeline.{name}", *arguments], log, environment)
 
 
 def run_phospho(arguments: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.query import QueryResult
 from prometheus_client import CollectorRegistry, generate_latest
 
-from benchmarks.filled_store import Filling, fill
+from benchmarks.dashboard.filled_store import Filling, fill
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.grafana_panels import ALL, Query, View, dashboards, metric_names, promql_queries, sql_queries
 from phospho_dashboard.health.project_gauges import ProjectGauges

@@ -62,7 +62,7 @@ _PACKAGES = (
     "phospho_workers",
 )
 # Batches are thousands of small dictionaries, none of them in a cycle. With Python's own thresholds the collector
-# walks them again and again: detection took 15 % longer (tests/benchmarks/detection_speed.py).
+# walks them again and again: detection took 15 % longer (tests/benchmarks/detection/speed.py).
 _COLLECT_AFTER_ALLOCATIONS = 100_000
 
 

@@ -2,8 +2,8 @@
 Ready definitions by use case.
 
 The patterns were written on one half of public sets and measured on the other: docs/detection.md has the figures,
-`python -m benchmarks.ready_definitions` the command. What an assistant says is told better by its phrases than by
-meaning, and an embedding ranks abuse and self-harm poorly.
+`python -m benchmarks.detection.ready_definitions` the command. What an assistant says is told better by its phrases
+than by meaning, and an embedding ranks abuse and self-harm poorly.
 """
 
 from __future__ import annotations

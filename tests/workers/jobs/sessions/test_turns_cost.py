@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measured_store import MeasuredStore
+from benchmarks.dashboard.measured_store import MeasuredStore
 from fixtures.clickhouse_server import ClickHouseServer
 from phospho_store.clickhouse import remote
 from phospho_store.migrations import migrate

@@ -22,9 +22,9 @@ import orjson
 from starlette.testclient import TestClient
 
 from benchmarks.conversations import REPOSITORY
-from benchmarks.filled_store import DAYS, Filling, fill
+from benchmarks.dashboard.filled_store import DAYS, Filling, fill
+from benchmarks.dashboard.measured_store import Measured, MeasuredStore
 from benchmarks.machine import commit, machine
-from benchmarks.measured_store import Measured, MeasuredStore
 from benchmarks.sizes import PROJECT, say
 from fixtures.clickhouse_server import ClickHouseServer
 from phospho_cli.processes.web import build_integrations

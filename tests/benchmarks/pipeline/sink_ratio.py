@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from benchmarks.cluster import Cluster
-from benchmarks.offsets import Backlog, Drained, Offsets
+from benchmarks.pipeline.cluster import Cluster
+from benchmarks.pipeline.offsets import Backlog, Drained, Offsets
 from benchmarks.processes import part
 from benchmarks.sizes import Sizes, say
 from phospho_schemas.topics import TASKS

@@ -1,5 +1,5 @@
 """
-`python -m benchmarks.smaller_library FILE evaluate …`: the command `phospho`, with a file of the library left out.
+`python -m benchmarks.detection.smaller_library FILE evaluate …`: the command `phospho` without a file of the library.
 
 What the library knows of a domain's own trade is the difference; `benchmarks.detection --without FILE` runs it.
 """

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from benchmarks.domains import FOLDER, SHARED, Domain, write_domain
+from benchmarks.detection.domains import FOLDER, SHARED, Domain, write_domain
 
 _TASKS = 4_000
 _LANGUAGES = ("de", "fr", "es", "nl", "pl", "it")

@@ -1,7 +1,7 @@
 """
-`python -m benchmarks.detection_confidence --sets FOLDER`: what a confidence of 0.5 is worth, by descriptions alone.
+`python -m benchmarks.detection.confidence --sets FOLDER`: what a confidence of 0.5 is worth, by descriptions alone.
 
-Three measurements on public sets (benchmarks.public_sets), a line each: projects of three definitions; long texts, for
+Three measurements on public sets (`public_sets`), a line each: projects of three definitions; long texts, for
 which FOLDER also has paul-rottger/exaggerated-safety, whose answers are joined; and the encoder judge, which decides
 what is in doubt. Rules for denials and mentions are left out. Prints to standard error, in two minutes.
 """
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.public_sets import PublicSet, Task, public_sets
+from benchmarks.detection.public_sets import PublicSet, Task, public_sets
 from benchmarks.sizes import say
 from phospho_workers.detection.engines.semantic import DOUBT_WIDTH
 from phospho_workers.detection.learning.metrics import f1_score
@@ -60,7 +60,7 @@ class Draw(NamedTuple):
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection_confidence", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection.confidence", description=main.__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="the folder of the sets")
     folder = parser.parse_args().sets
     sets = {name: public_set for name, public_set in public_sets(folder) if name in _SETS}

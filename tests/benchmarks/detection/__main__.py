@@ -3,7 +3,7 @@
 
 Quality is what `phospho evaluate` says, by descriptions alone and after 10 labels of either kind, on the real
 conversations of shared/data, on two domains of short turns that were written for this benchmark, and with `--sets` on
-public sets (benchmarks.public_sets). `--mistyped` replaces, adds, leaves out or swaps 5 % of the letters of those.
+public sets (`public_sets`). `--mistyped` replaces, adds, leaves out or swaps 5 % of the letters of those.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.conversations import REPOSITORY
-from benchmarks.domains import Domain, domains
+from benchmarks.detection.domains import Domain, domains
+from benchmarks.detection.public_sets import public_domains
 from benchmarks.machine import commit, machine
-from benchmarks.public_sets import public_domains
 from benchmarks.sizes import say
 
 _MEANS = ("mean_average_precision", "macro_f1", "spread")
@@ -40,7 +40,7 @@ def main() -> None:
             for kind, figures in report[domain.name].items():
                 say(f"{domain.name:<14} {kind:<10} {_means(figures)}")
     if not options.sets:
-        report["speed"] = _printed_by("benchmarks.detection_speed")
+        report["speed"] = _printed_by("benchmarks.detection.speed")
         say(f"speed: {report['speed']}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2) + "\n")
@@ -85,7 +85,7 @@ def _mistyped(letters: list[str], place: int, chance: random.Random) -> str:
 
 def evaluated(domain: Domain, options: argparse.Namespace, shots: int = 0, seeds: int = 1) -> dict[str, Any]:
     """Return what `phospho evaluate --json` prints, without a file of the library where one is named."""
-    command = ["benchmarks.smaller_library", options.without] if options.without else ["phospho_cli"]
+    command = ["benchmarks.detection.smaller_library", options.without] if options.without else ["phospho_cli"]
     student = ["--no-student"] if options.no_student else []
     return _printed_by(
         *command, "evaluate", "--json", *domain.arguments(), f"--shots={shots}", f"--seeds={seeds}", *student
@@ -104,7 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shots", type=int, default=10, help="labels of either kind an event (default: 10)")
     parser.add_argument("--seeds", type=int, default=5, help="how often they are drawn (default: 5)")
     parser.add_argument("--without", default="", help="a file of the library to leave out, such as bank.txt")
-    parser.add_argument("--sets", type=Path, help="a folder of public sets: see benchmarks.public_sets")
+    parser.add_argument("--sets", type=Path, help="a folder of public sets: see benchmarks.detection.public_sets")
     parser.add_argument("--only", default="", help="the domains to measure, separated by commas (default: all)")
     parser.add_argument("--no-student", action="store_true", help="measure descriptions alone")
     parser.add_argument("--mistyped", action="store_true", help="mistype the texts of the public sets")

@@ -1,5 +1,5 @@
 """
-`python -m benchmarks.detection_speed`: how fast is detection on one core, part by part? Prints JSON.
+`python -m benchmarks.detection.speed`: how fast is detection on one core, part by part? Prints JSON.
 
 Every part gets the same batches, one after the other, in one thread: the process pins itself to one core where the
 system lets it, BLAS and the tokenizer are held to one thread. Each figure is the CPU time of the best of `--rounds`,
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection_speed", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection.speed", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=10_000, help="how many (default: 10,000)")
     parser.add_argument("--batch", type=int, default=1000, help="tasks a batch (default: 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds (default: 3)")

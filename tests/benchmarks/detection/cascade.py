@@ -1,7 +1,7 @@
 """
 The part of the F1 of asking an LLM always that the cascade reaches, by the share of its calls.
 
-    PYTHONPATH=tests python -m benchmarks.cascade [--every N] [--domain NAME] [--parts N] [--json]
+    PYTHONPATH=tests python -m benchmarks.detection.cascade [--every N] [--domain NAME] [--parts N] [--json]
 
 An LLM server on loopback (real HTTP) answers from the labels with 5 % noise: of the answers, each of which is then
 that about another text (`--noise answer`), or of the single judgements, each of which is turned round (`--noise
@@ -41,7 +41,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_
 import numpy as np
 import yaml
 
-from benchmarks.domains import OWN, domains
+from benchmarks.detection.domains import OWN, domains
 from fixtures.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.annotations.judge_statistics import JudgeStatistics, distrust_reasons
@@ -61,7 +61,7 @@ from phospho_workers.judging.prompts import MAX_DEFINITIONS, Question, interacti
 from phospho_workers.judging.selection import OpenCandidate, candidates_to_ask, ordered_texts
 from phospho_workers.judging.settings import LlmSettings
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 DEFINITIONS = Path(__file__).parent / "domains" / "shared_data.yaml"
 NOISE = 0.05
 BUDGETS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.cluster import Cluster
-from benchmarks.freshness import Probes, summary
+from benchmarks.pipeline.cluster import Cluster
+from benchmarks.pipeline.freshness import Probes, summary
 from benchmarks.processes import BenchmarkFailed, Process, part
 from benchmarks.sizes import BATCH_LOGS, KEY, Sizes, say
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.dashboard import measured, table
+from benchmarks.dashboard.__main__ import measured, table
 
 
 @pytest.mark.chaos

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
+from benchmarks.pipeline.readers import Reader
 from benchmarks.processes import BenchmarkFailed
-from benchmarks.readers import Reader
 from benchmarks.sizes import KEY
 
 _EVERY_S = 0.1

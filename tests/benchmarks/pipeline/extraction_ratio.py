@@ -8,9 +8,9 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from benchmarks.cluster import Cluster
 from benchmarks.conversations import raw_messages
-from benchmarks.offsets import Backlog, Drained, Offsets
+from benchmarks.pipeline.cluster import Cluster
+from benchmarks.pipeline.offsets import Backlog, Drained, Offsets
 from benchmarks.processes import part
 from benchmarks.sizes import PROJECT, Sizes, say
 from phospho_schemas.topics import FEEDBACK, RAW_LOGS, TASKS

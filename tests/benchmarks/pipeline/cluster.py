@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.conversations import DEFINITIONS
+from benchmarks.pipeline.readers import Reader
 from benchmarks.processes import Process, cpu_s, free_port, phospho, run_phospho
-from benchmarks.readers import Reader
 from benchmarks.sizes import KEY, PROJECT
 from fixtures.clickhouse_server import ClickHouseServer
 from fixtures.kafka_server import KafkaServer

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.conversations import DEFINITIONS
+from benchmarks.pipeline.readers import Reader
 from benchmarks.processes import BenchmarkFailed, Process, free_port, part, phospho, run_phospho
-from benchmarks.readers import Reader
 from benchmarks.sizes import BATCH_LOGS, KEY, PROJECT, Sizes, say
 
 

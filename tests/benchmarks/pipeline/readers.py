@@ -1,7 +1,7 @@
 """
 Queries of a reader of ClickHouse, over HTTP; and what planning a view costs.
 
-`python -m benchmarks.readers` prints the CPU of a query of each view on an empty store, where planning is all there is;
+`python -m benchmarks.pipeline.readers` prints the CPU of a query of each view on an empty store, which is planning;
 and of the queries that stand for views in users' SQL, where a project has no corrections. With `--folder`, that of
 `benchmarks.dashboard`, it counts the events of that store by the view, by the labels that it has, and without them.
 """
@@ -90,7 +90,7 @@ class Reader:
 
 def main() -> None:
     """Print a line for each query, of an empty store or of the one in `--folder`."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline.readers", description=main.__doc__)
     parser.add_argument("--folder", type=Path, help="of `benchmarks.dashboard`, which filled a store there")
     folder = parser.parse_args().folder
     with tempfile.TemporaryDirectory(prefix="phospho-bench-") as empty:

@@ -1,5 +1,5 @@
 """
-`python -m benchmarks.ready_definitions --sets FOLDER`: precision and recall of the ready definitions. Prints a table.
+`python -m benchmarks.detection.ready_definitions --sets FOLDER`: precision and recall of ready definitions.
 
 The sets are public repositories, cloned by you into FOLDER: paul-rottger/exaggerated-safety (answers of five models to
 450 prompts, labelled by people), openai/moderation-api-release, thu-coai/Emotional-Support-Conversation, and the file
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.domains import SHARED
+from benchmarks.detection.domains import SHARED
 from benchmarks.sizes import say
 from phospho_dashboard.definitions.ready import LIBRARY
 from phospho_workers.detection.definitions import compile_definitions
@@ -37,7 +37,7 @@ class Labelled(NamedTuple):
 
 def main() -> None:
     """Measure each ready definition whose set is there."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ready_definitions", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection.ready_definitions", description=main.__doc__)
     parser.add_argument("--sets", type=Path, required=True, help="the folder of the sets")
     folder = parser.parse_args().sets
     for name, side, read in _SETS:

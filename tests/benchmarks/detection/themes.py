@@ -1,5 +1,5 @@
 """
-`python -m benchmarks.themes --tasks 1000000`: finding themes in many tasks, and search by meaning. Prints JSON.
+`python -m benchmarks.detection.themes --tasks 1000000`: finding themes in many tasks, search by meaning. Prints JSON.
 
 The texts are pairs of inputs of the conversations, all different. `discovery` are two steps of the job: the first model
 of a project and the next one, in seconds of CPU of the process with its store, and the most memory that it held.
@@ -59,7 +59,7 @@ FROM analysis_rows WHERE NOT endsWith(task_id, '-copy')
 
 def main() -> None:
     """Fill a store, search, and print the figures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.themes", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection.themes", description=main.__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000, help="how many (default: 1,000,000)")
     parser.add_argument(
         "--copies", type=int, default=0, help="so many copies of all tasks more, with other ids and bits"

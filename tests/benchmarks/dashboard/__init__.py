@@ -1,0 +1,1 @@
+"""Every page on a store of any size."""

@@ -1,0 +1,1 @@
+"""Quality and speed of detection, and of finding themes."""
