@@ -1,11 +1,11 @@
-"""The conventions of the code that no linter knows: names, docstrings, loggers, the environment and the clock."""
+"""The conventions that no linter knows: folders, names, docstrings, loggers, the environment and the clock."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,8 @@ PRODUCT = (*PACKAGES, "producers/python")
 
 MAX_POSITIONAL = 4
 MAX_TEST_NAME = 70
+MAX_MODULES_OF_PRODUCT = 15
+MAX_MODULES_OF_TESTS = 20
 # Callables that take any number of positional arguments of one kind.
 VARIADIC = {
     "analysed": "columns of a query",
@@ -93,6 +95,19 @@ def test_variables_of_templates_carry_a_noun() -> None:
         if name in RIDDLES
     }
     assert names == set()
+
+
+@pytest.mark.parametrize(
+    ("folders", "limit"),
+    [(PRODUCT, MAX_MODULES_OF_PRODUCT), (["tests"], MAX_MODULES_OF_TESTS)],
+    ids=["product", "tests"],
+)
+def test_folders_hold_few_modules(folders: Sequence[str], limit: int) -> None:
+    """A newcomer reads the list of a folder's modules at a glance: group them by idea before it grows longer."""
+    modules = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py") if path.stem != "__init__"]
+    counts = Counter(str(path.parent.relative_to(REPOSITORY)) for path in modules)
+    assert len(counts) > 10
+    assert {folder: count for folder, count in counts.items() if count > limit} == {}
 
 
 def test_names_of_tests_are_short() -> None:

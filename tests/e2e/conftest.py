@@ -14,9 +14,9 @@ import pytest
 from benchmarks.conversations import CONVERSATIONS, logs
 from fixtures.examples import examples
 from fixtures.expected import Expected
+from fixtures.providers.span_receiver import SpanReceiver
 from fixtures.served import served
 from fixtures.shapes import OneProcess, OnKafka
-from fixtures.span_receiver import SpanReceiver
 
 CONVERSATION_LOGS = 19_384
 DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"

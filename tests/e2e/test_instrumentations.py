@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from fixtures import model_server
-from fixtures.model_server import MODES, ModelServer
 from fixtures.phospho_process import clean_environment
+from fixtures.providers import model_server
+from fixtures.providers.model_server import MODES, ModelServer
 from fixtures.shapes import OneProcess
 
 from .openai_server import MODEL, TOKENS_IN, TOKENS_OUT, openai_server

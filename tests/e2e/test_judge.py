@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.llm_server import LlmServer, llm_server
+from fixtures.providers.llm_server import LlmServer, llm_server
 from fixtures.shapes import OneProcess
 from fixtures.waiting import wait_until
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from fixtures.node import App, Archive, built_package, make_app, packed, unpack
-from fixtures.openai_server import OpenAIServer
 from fixtures.phospho_process import PhosphoProcess
+from fixtures.providers.openai_server import OpenAIServer
 from fixtures.server_process import free_port
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from fixtures.node import App, json_lines
-from fixtures.openai_server import ANSWER, MODEL
+from fixtures.providers.openai_server import ANSWER, MODEL
 
 HEAD = 'import { phospho } from "phospho-sdk";\nphospho.init();\n'
 TAIL = "\nconsole.log(JSON.stringify([(await phospho.flush()).isComplete, phospho.stats()]));"

@@ -12,7 +12,7 @@ import uuid
 from typing import Any
 
 from fixtures.node import App
-from fixtures.openai_server import ANSWER
+from fixtures.providers.openai_server import ANSWER
 
 BEGIN = """
 import { phospho } from "phospho";

@@ -42,7 +42,7 @@ import numpy as np
 import yaml
 
 from benchmarks.detection.domains import OWN, domains
-from fixtures.llm_server import LlmServer, Rule, llm_server
+from fixtures.providers.llm_server import LlmServer, Rule, llm_server
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_store.annotations.judge_statistics import JudgeStatistics, distrust_reasons
 from phospho_workers.detection.candidates import content_of

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import phospho
-from fixtures.model_server import MODEL, TEXTS, TOKENS_IN, TOKENS_OUT, ModelServer
+from fixtures.providers.model_server import MODEL, TEXTS, TOKENS_IN, TOKENS_OUT, ModelServer
 from phospho.integrations.openai import unwrap_openai
 
 MESSAGES: Any = [{"role": "user", "content": "Say hello"}]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import phospho
-from fixtures.model_server import MODEL, TOKENS_IN, TOKENS_OUT, ModelServer
+from fixtures.providers.model_server import MODEL, TOKENS_IN, TOKENS_OUT, ModelServer
 from phospho.integrations.openai import unwrap_openai
 
 openai = pytest.importorskip("openai")

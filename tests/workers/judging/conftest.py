@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures.llm_server import LlmServer, llm_server
+from fixtures.providers.llm_server import LlmServer, llm_server
 from phospho_workers.judging import llm_client as chat
 
 

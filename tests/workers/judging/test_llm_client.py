@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from fixtures.llm_server import Fault, LlmServer, raw, send, status
+from fixtures.providers.llm_server import Fault, LlmServer, raw, send, status
 from phospho_workers.judging.answers import Answer
 from phospho_workers.judging.llm_client import CircuitBreaker, LlmClient
 from phospho_workers.judging.prompts import Question

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fixtures.labels import new_label
-from fixtures.llm_server import LlmServer, llm_server, question_in, raw, status
+from fixtures.providers.llm_server import LlmServer, llm_server, question_in, raw, status
 from phospho_schemas.messages import EventDefinition, ProjectSettings
 from phospho_schemas.rows.jobs import JudgementRow
 from phospho_store.annotations.judgements import JudgementRepository

@@ -7,8 +7,8 @@ import secrets
 import httpx
 import pytest
 
+from fixtures.providers.span_receiver import ReceivedSpan, SpanReceiver
 from fixtures.shapes import OnKafka
-from fixtures.span_receiver import ReceivedSpan, SpanReceiver
 from fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

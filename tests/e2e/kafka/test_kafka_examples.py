@@ -16,7 +16,7 @@ from phospho_store.registry.registry import Registry
 
 pytestmark = pytest.mark.kafka
 
-PAGE = (Path(__file__).parents[2] / "docs/kafka.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/kafka.md").read_text("utf-8")
 PROJECT_ID = "parcels"
 API_KEY = "ph_a_key_for_the_examples_0123456789"
 
