@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .envelopes import constructed
+from .envelopes import langchain_fields
 from .parts import content_parts, is_result, joined, message_parts
 
 __all__ = ["ASSISTANT", "SYSTEM", "TOOL", "USER", "Message", "conversation_of", "last_text", "messages_of"]
@@ -49,7 +49,7 @@ def conversation_of(value: Any) -> list[Message] | None:
         return messages_of(value)
     if not isinstance(value, Mapping):
         return None
-    value = constructed(value)
+    value = langchain_fields(value)
     lists = [value.get(field) for field in _LIST_FIELDS]
     if value.get("object") == "list":
         lists.append(value.get("data"))  # a page of messages of an Assistants thread
@@ -106,7 +106,7 @@ def _message(value: Any) -> Message | None:
         return Message(_ROLES[value[0].lower()], joined(content_parts(value[1]))) if is_pair else None
     if not isinstance(value, Mapping):
         return None
-    value = constructed(value)
+    value = langchain_fields(value)
     role = _role(value)
     if role is None:
         # An item of Responses. Results of other APIs are parts of messages.

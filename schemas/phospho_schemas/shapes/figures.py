@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .envelopes import constructed, is_langchain_chunk, unwrapped
+from .envelopes import is_langchain_chunk, langchain_fields, without_envelope
 
 __all__ = ["Usage", "count", "duration", "merge_counts", "model_name", "usage", "usage_of_counts"]
 
@@ -118,7 +118,7 @@ def _latest(chunks: Iterable[Any]) -> Usage:
 
 def merge_counts(counts: dict[str, Any], value: Any) -> None:
     """Take the counts of a response or chunk over into *counts*. Those that it lacks stay."""
-    added = constructed(value).get("usage_metadata") if is_langchain_chunk(value) else None
+    added = langchain_fields(value).get("usage_metadata") if is_langchain_chunk(value) else None
     if isinstance(added, Mapping):
         # LangChain adds up the counts of its chunks.
         for name in _LANGCHAIN_COUNTS:
@@ -168,12 +168,12 @@ def _holders(value: Any) -> Iterable[Mapping[str, Any]]:
     """
     if not isinstance(value, Mapping):
         return []
-    value = unwrapped(value)
+    value = without_envelope(value)
     generation: Any = value.get("generations")
     for _ in range(2):
         generation = generation[0] if isinstance(generation, list) and generation else generation
-    message = constructed(generation).get("message") if isinstance(generation, Mapping) else None
-    message = constructed(message) if isinstance(message, Mapping) else None
+    message = langchain_fields(generation).get("message") if isinstance(generation, Mapping) else None
+    message = langchain_fields(message) if isinstance(message, Mapping) else None
     steps = value.get("steps")
     last_step = steps[-1] if isinstance(steps, list) and steps else None
     response = last_step.get("response") if isinstance(last_step, Mapping) else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .answer_parts import AUDIO, BLOCKS, CALLS, CONTENT, REFUSAL, AnswerParts, number
-from .envelopes import is_langchain_chunk, unwrapped
+from .envelopes import is_langchain_chunk, without_envelope
 from .figures import Usage, merge_counts, model_name, usage_of_counts
 from .parts import (
     CALL,
@@ -69,7 +69,7 @@ class Assembly(AnswerParts):
             return False
         if isinstance(chunk.get("chunk"), Mapping) and chunk.get("type") == "chunk":
             chunk = chunk["chunk"]  # an event of OpenAI's stream helper
-        chunk = unwrapped(chunk)
+        chunk = without_envelope(chunk)
         self.add_figures(chunk)
         return "snapshot" in chunk or any(read(self, chunk) for read in _READERS)
 
@@ -149,7 +149,7 @@ class Assembly(AnswerParts):
 
     def _responses_item(self, position: tuple[int, ...], kind: str, item: Mapping[str, Any]) -> None:
         if kind == "response.output_item.done":
-            self._set_whole(position, item_parts(item))
+            self._replace(position, item_parts(item))
         elif call_text(item) is not None:
             self._call((*position, 0), item.get("name"))
 
@@ -158,7 +158,7 @@ class Assembly(AnswerParts):
         items = response.get("output") if isinstance(response, Mapping) else None
         if isinstance(items, list) and items:
             self._clear()
-            self._set_whole((0, BLOCKS), [p for item in items if isinstance(item, Mapping) for p in item_parts(item)])
+            self._replace((0, BLOCKS), [p for item in items if isinstance(item, Mapping) for p in item_parts(item)])
 
     def _anthropic(self, event: Mapping[str, Any]) -> bool:
         kind = event.get("type")
@@ -169,7 +169,7 @@ class Assembly(AnswerParts):
             self._block = number(event, "index", max(self._block, 0))
             self._block_delta(event["delta"])
         elif kind == "message" and isinstance(event.get("content"), list):
-            self._set_whole((0, BLOCKS), message_parts(event))
+            self._replace((0, BLOCKS), message_parts(event))
         else:
             return isinstance(kind, str) and kind in _ANTHROPIC_EVENTS
         return True
@@ -273,7 +273,7 @@ class Assembly(AnswerParts):
         if kind == "thread.message" and event.get("role") == "assistant":
             parts = message_parts(event)
             if parts:
-                self._set_whole(self._text_position(event.get("id")), parts)
+                self._replace(self._text_position(event.get("id")), parts)
         elif kind == "thread.message.delta" and isinstance(delta, Mapping):
             self._assistants_text(self._text_position(event.get("id")), delta.get("content"))
         elif kind == "thread.run.step.delta" and isinstance(delta, Mapping):

@@ -6,7 +6,7 @@ An object is recognised by its fields, so every client sends its own unchanged: 
 docs/clients.md has the rules, `tests/contract/shapes.json` has examples of them for all languages.
 
 parts       one message or one part of it
-answers     whole responses            streams     responses that come in chunks (answer_parts, growing)
+answers     whole responses            streams     responses that come in chunks (answer_parts, streamed_part)
 envelopes   objects inside others: LangChain's serialised ones, Assistants' events, Bedrock's chunks
 requests    the user's text and the system prompt
 figures     model, tokens, latency     media       base64, which is described instead of kept

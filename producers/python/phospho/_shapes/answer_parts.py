@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .growing import Growing
 from .parts import ARGUMENT_FIELDS, CALL, PIECE, TEXT, Part, arguments_text, joined
+from .streamed_part import StreamedPart
 
 __all__ = ["AUDIO", "BLOCKS", "CALLS", "CONTENT", "REFUSAL", "AnswerParts", "number"]
 
@@ -20,9 +20,9 @@ class AnswerParts:
     """One answer, as texts and calls of tools that grow."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[int, ...], Growing] = {}
+        self._parts: dict[tuple[int, ...], StreamedPart] = {}
         # The positions of parts below each position, so that none has to be searched for.
-        self._below: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
+        self._descendants: dict[tuple[int, ...], set[tuple[int, ...]]] = {}
         self._positions_of_calls: set[tuple[int, ...]] = set()
         # Where the next piece of a call goes, by its choice and index.
         self._call_positions: dict[tuple[int, int], int] = {}
@@ -49,12 +49,12 @@ class AnswerParts:
             part.name += name
         part.add_text(arguments_text(arguments))
 
-    def _set_whole(self, position: tuple[int, ...], parts: list[Part]) -> None:
+    def _replace(self, position: tuple[int, ...], parts: list[Part]) -> None:
         """Replace what *position* holds by whole parts."""
-        for old in (position, *self._below.get(position, ())):
-            self._remove(old)
+        for old_position in (position, *self._descendants.get(position, ())):
+            self._remove(old_position)
         for index, part in enumerate(parts):
-            self._put((*position, index), Growing(part.kind, part.text))
+            self._add_part((*position, index), StreamedPart(part.kind, part.text))
 
     def _add_calls(self, choice: int, calls: Any) -> None:
         """Add calls of tools: pieces where they have an index, whole ones where they have none."""
@@ -66,10 +66,10 @@ class AnswerParts:
             )
             arguments = next((nested[field] for field in ARGUMENT_FIELDS if nested.get(field) is not None), None)
             name = nested.get("name")
-            begun = self._positions_by_id.get((choice, str(call.get("id")))) if call.get("index") is None else None
+            earlier = self._positions_by_id.get((choice, str(call.get("id")))) if call.get("index") is None else None
             index = number(call, "index", self._count(choice) - (0 if name else 1))
-            position = begun or self._call_position(choice, max(index, 0))
-            if begun is None and isinstance(name, str) and name:
+            position = earlier or self._call_position(choice, max(index, 0))
+            if earlier is None and isinstance(name, str) and name:
                 position = self._position_of_named(position, index, {**nested, "id": call.get("id")})
             self._call(position, name, arguments)
 
@@ -93,7 +93,7 @@ class AnswerParts:
         return position
 
     def _count(self, choice: int) -> int:
-        return len(self._below.get((choice, CALLS), ()))
+        return len(self._descendants.get((choice, CALLS), ()))
 
     def _append(self, choice: int, parts: list[Part]) -> None:
         """Add whole parts behind those of the choice. Pieces continue the last one."""
@@ -103,35 +103,35 @@ class AnswerParts:
             if last is not None and last.kind == part.kind == PIECE:
                 last.add_text(part.text)
             else:
-                self._put((choice, BLOCKS, count), Growing(part.kind, part.text))
+                self._add_part((choice, BLOCKS, count), StreamedPart(part.kind, part.text))
 
-    def _part(self, position: tuple[int, ...], kind: str) -> Growing:
+    def _part(self, position: tuple[int, ...], kind: str) -> StreamedPart:
         """Return the part at *position*, a new one of *kind* if there is none."""
         part = self._parts.get(position)
-        return self._put(position, Growing(kind)) if part is None else part
+        return self._add_part(position, StreamedPart(kind)) if part is None else part
 
-    def _put(self, position: tuple[int, ...], part: Growing) -> Growing:
+    def _add_part(self, position: tuple[int, ...], part: StreamedPart) -> StreamedPart:
         self._parts[position] = part
         if part.kind == CALL:
             self._positions_of_calls.add(position)
-        for above in _above(position):
-            self._below.setdefault(above, set()).add(position)
+        for ancestor in _ancestors(position):
+            self._descendants.setdefault(ancestor, set()).add(position)
         return part
 
     def _remove(self, position: tuple[int, ...]) -> None:
         if self._parts.pop(position, None) is not None:
             self._positions_of_calls.discard(position)
-            for above in _above(position):
-                self._below[above].discard(position)
+            for ancestor in _ancestors(position):
+                self._descendants[ancestor].discard(position)
 
     def _clear(self) -> None:
         self._parts.clear()
         self._positions_of_calls.clear()
         self._positions_by_id.clear()
-        self._below.clear()
+        self._descendants.clear()
 
 
-def _above(position: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _ancestors(position: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [position[:length] for length in range(2, len(position))]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .conversations import ASSISTANT, conversation_of, last_text
-from .envelopes import constructed, is_langchain_chunk
+from .envelopes import is_langchain_chunk, langchain_fields
 from .parts import PLAIN_TEXT_FIELDS, Part, content_parts, item_parts, joined, message_parts
 from .streams import Assembly
 
@@ -30,7 +30,7 @@ def output_text(value: Any) -> str | None:
         return _of_list(value)
     if not isinstance(value, Mapping):
         return None
-    value = constructed(value)
+    value = langchain_fields(value)
     parts = next((parts for read in _READERS if (parts := read(value)) is not None), None)
     if parts is not None:
         return joined(parts)
@@ -99,9 +99,9 @@ def _generations(value: Mapping[str, Any]) -> list[Part] | None:
         generation = generation[0] if isinstance(generation, list) and generation else generation
     if not isinstance(generation, Mapping):
         return None
-    generation = constructed(generation)
+    generation = langchain_fields(generation)
     message = generation.get("message")
-    parts = message_parts(constructed(message)) if isinstance(message, Mapping) else []
+    parts = message_parts(langchain_fields(message)) if isinstance(message, Mapping) else []
     text = generation.get("text")
     return parts or ([Part(text)] if isinstance(text, str) else None)
 

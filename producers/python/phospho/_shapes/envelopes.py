@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["constructed", "is_langchain_chunk", "unwrapped"]
+__all__ = ["is_langchain_chunk", "langchain_fields", "without_envelope"]
 
 
-def constructed(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def langchain_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields of an object that LangChain has serialised; any other object as it is."""
     if value.get("type") == "constructor" and isinstance(value.get("kwargs"), Mapping):
         return {"type": _class_name(value.get("id")), **value["kwargs"]}
@@ -19,17 +19,17 @@ def constructed(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def is_langchain_chunk(value: Any) -> bool:
     """Return whether *value* is a chunk of LangChain's streams."""
-    return isinstance(value, Mapping) and constructed(value).get("type") == "AIMessageChunk"
+    return isinstance(value, Mapping) and langchain_fields(value).get("type") == "AIMessageChunk"
 
 
-def unwrapped(value: Mapping[str, Any]) -> Mapping[str, Any]:
+def without_envelope(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the object in an envelope; any other object as it is."""
     event, data, chunk = value.get("event"), value.get("data"), value.get("chunk")
     if isinstance(event, str) and event.startswith("thread.") and isinstance(data, Mapping):
         return data
     if isinstance(chunk, Mapping) and "bytes" in chunk:
         return _document(chunk["bytes"])
-    return constructed(value)
+    return langchain_fields(value)
 
 
 def _class_name(path: Any) -> str:

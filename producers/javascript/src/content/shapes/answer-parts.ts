@@ -1,51 +1,51 @@
 /** The parts of an answer by their places, to which chunks add. */
 
-import { Growing } from "./growing.js";
 import type { Kind, Part } from "./parts.js";
+import { StreamedPart } from "./streamed-part.js";
 
 /** A part's place in its answer: the choice, then the order in it. */
 export type Place = readonly number[];
 
 /** The parts of an answer by their places. */
 export class AnswerParts {
-  readonly #parts = new Map<string, { place: Place; part: Growing }>();
+  readonly #parts = new Map<string, { place: Place; part: StreamedPart }>();
   // The places of parts below each place, so that none has to be searched for.
-  readonly #below = new Map<string, Map<string, Place>>();
+  readonly #descendants = new Map<string, Map<string, Place>>();
 
   get isEmpty(): boolean {
     return this.#parts.size === 0;
   }
 
-  get(place: Place): Growing | undefined {
+  get(place: Place): StreamedPart | undefined {
     return this.#parts.get(place.join())?.part;
   }
 
   /** Return the part at *place*, a new one of *kind* if there is none. */
-  at(place: Place, kind: Kind): Growing {
-    const held = this.get(place);
-    return held ?? this.set(place, new Growing(kind));
+  at(place: Place, kind: Kind): StreamedPart {
+    const part = this.get(place);
+    return part ?? this.set(place, new StreamedPart(kind));
   }
 
-  set(place: Place, part: Growing): Growing {
+  set(place: Place, part: StreamedPart): StreamedPart {
     const key = place.join();
     this.#parts.set(key, { place, part });
-    for (const above of keysAbove(place)) {
-      const below = this.#below.get(above) ?? new Map<string, Place>();
-      this.#below.set(above, below.set(key, place));
+    for (const ancestor of ancestorKeys(place)) {
+      const descendants = this.#descendants.get(ancestor) ?? new Map<string, Place>();
+      this.#descendants.set(ancestor, descendants.set(key, place));
     }
     return part;
   }
 
   /** Return the number of places below *start*. */
   count(...start: number[]): number {
-    return this.#below.get(start.join())?.size ?? 0;
+    return this.#descendants.get(start.join())?.size ?? 0;
   }
 
   /** Replace what *place* holds by whole parts. */
-  placeWhole(place: Place, parts: readonly Part[]): void {
-    for (const old of [place, ...(this.#below.get(place.join())?.values() ?? [])]) this.#remove(old);
+  replace(place: Place, parts: readonly Part[]): void {
+    for (const old of [place, ...(this.#descendants.get(place.join())?.values() ?? [])]) this.#remove(old);
     for (const [number, { kind, text }] of parts.entries()) {
-      this.set([...place, number], new Growing(kind, text));
+      this.set([...place, number], new StreamedPart(kind, text));
     }
   }
 
@@ -56,7 +56,7 @@ export class AnswerParts {
 
   clear(): void {
     this.#parts.clear();
-    this.#below.clear();
+    this.#descendants.clear();
   }
 
   /** Return the parts of each choice, in order. */
@@ -74,12 +74,12 @@ export class AnswerParts {
   #remove(place: Place): void {
     const key = place.join();
     if (!this.#parts.delete(key)) return;
-    for (const above of keysAbove(place)) this.#below.get(above)?.delete(key);
+    for (const ancestor of ancestorKeys(place)) this.#descendants.get(ancestor)?.delete(key);
   }
 }
 
 /** Return the keys of the places that *place* is below: of its choice and order, and of all between. */
-function keysAbove(place: Place): string[] {
+function ancestorKeys(place: Place): string[] {
   return place.slice(2).map((_, index) => place.slice(0, index + 2).join());
 }
 

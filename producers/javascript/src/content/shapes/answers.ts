@@ -2,7 +2,7 @@
 
 import { encode, isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
-import { constructed, isLangchainChunk } from "./envelopes.js";
+import { isLangchainChunk, langchainFields } from "./envelopes.js";
 import { contentParts, itemParts, joined, messageParts, type Part, PLAIN_TEXT_FIELDS } from "./parts.js";
 import { Assembly } from "./streams.js";
 
@@ -25,7 +25,7 @@ export function outputText(answer: Json): string | undefined {
   if (typeof answer === "string") return answer;
   if (Array.isArray(answer)) return ofList(answer);
   if (!isObject(answer)) return undefined;
-  const value = constructed(answer);
+  const value = langchainFields(answer);
   for (const reader of READERS) {
     const parts = reader(value);
     if (parts) return joined(parts);
@@ -83,8 +83,8 @@ function generations(value: JsonObject): Part[] | undefined {
   const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
   const sent = Array.isArray(first) ? first[0] : first;
   if (!isObject(sent)) return undefined;
-  const generation = constructed(sent);
-  const parts = isObject(generation.message) ? messageParts(constructed(generation.message)) : [];
+  const generation = langchainFields(sent);
+  const parts = isObject(generation.message) ? messageParts(langchainFields(generation.message)) : [];
   if (parts.length > 0) return parts;
   return typeof generation.text === "string" ? [{ text: generation.text, kind: "text" }] : undefined;
 }

@@ -31,7 +31,7 @@ export function addAnthropic(draft: Draft, event: JsonObject): boolean {
     draft.block = number(event, "index", Math.max(draft.block, 0));
     addBlockDelta(draft, event.delta);
   } else if (kind === "message" && Array.isArray(event.content)) {
-    draft.parts.placeWhole([0, BLOCKS], messageParts(event));
+    draft.parts.replace([0, BLOCKS], messageParts(event));
   } else return ANTHROPIC_EVENTS.has(kind ?? null);
   return true;
 }

@@ -1,7 +1,7 @@
 /** Conversations of any client library: lists of messages with a role. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
-import { constructed } from "./envelopes.js";
+import { langchainFields } from "./envelopes.js";
 import { contentParts, isResult, joined, messageParts } from "./parts.js";
 
 type Role = "user" | "assistant" | "system" | "tool";
@@ -37,7 +37,7 @@ const LIST_FIELDS = ["messages", "input", "contents", "thread", "additional_mess
 export function conversationOf(sent: Json | undefined): Message[] | undefined {
   if (Array.isArray(sent)) return messagesOf(sent);
   if (!isObject(sent)) return undefined;
-  const value = constructed(sent);
+  const value = langchainFields(sent);
   const lists = LIST_FIELDS.map((field) => value[field]);
   if (value.object === "list") lists.push(value.data); // a page of messages of an Assistants thread
   for (const list of lists) {
@@ -92,7 +92,7 @@ function messageOf(sent: Json): Message | undefined {
     return role && { role, text: joined(contentParts(sent[1])) };
   }
   if (!isObject(sent)) return undefined;
-  const value = constructed(sent);
+  const value = langchainFields(sent);
   const role = roleNamed(value.role) ?? roleNamed(value.type);
   // An item of Responses. Results of other APIs are parts of messages.
   if (!role) return String(value.type).endsWith("_call_output") ? { role: "tool", text: "" } : undefined;

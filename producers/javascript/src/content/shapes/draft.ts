@@ -2,8 +2,8 @@
 
 import { isObject, type Json, type JsonObject } from "../json.js";
 import { AnswerParts, type Place } from "./answer-parts.js";
-import { Growing } from "./growing.js";
 import { ARGUMENT_FIELDS, argumentsText, contentParts, type Kind, type Part } from "./parts.js";
+import { StreamedPart } from "./streamed-part.js";
 
 // The order within a choice: text, a refusal, a transcript, then calls of tools or whole blocks.
 export const [CONTENT, REFUSAL, AUDIO, CALLS] = [0, 1, 2, 3];
@@ -74,7 +74,7 @@ export class Draft {
       const count = this.parts.count(choice, BLOCKS);
       const last = this.parts.get([choice, BLOCKS, count - 1]);
       if (last?.kind === "piece" && kind === "piece") last.text += text;
-      else this.parts.set([choice, BLOCKS, count], new Growing(kind, text));
+      else this.parts.set([choice, BLOCKS, count], new StreamedPart(kind, text));
     }
   }
 

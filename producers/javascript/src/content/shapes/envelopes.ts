@@ -3,22 +3,22 @@
 import { isObject, type Json, type JsonObject } from "../json.js";
 
 /** Return the fields of an object that LangChain has serialised; any other object as it is. */
-export function constructed(value: JsonObject): JsonObject {
+export function langchainFields(value: JsonObject): JsonObject {
   if (value.type !== "constructor" || !isObject(value.kwargs)) return value;
   return { type: className(value.id), ...value.kwargs };
 }
 
 /** Return whether *value* is a chunk of LangChain's streams. */
 export function isLangchainChunk(value: Json): boolean {
-  return isObject(value) && constructed(value).type === "AIMessageChunk";
+  return isObject(value) && langchainFields(value).type === "AIMessageChunk";
 }
 
 /** Return the object in an envelope; any other object as it is. */
-export function unwrapped(value: JsonObject): JsonObject {
+export function withoutEnvelope(value: JsonObject): JsonObject {
   const { event, data, chunk } = value;
   if (typeof event === "string" && event.startsWith("thread.") && isObject(data)) return data;
   if (isObject(chunk) && "bytes" in chunk) return documentOf(chunk.bytes);
-  return constructed(value);
+  return langchainFields(value);
 }
 
 /** Return the name of a LangChain class as the type of its messages: "Human" for a HumanMessage. */

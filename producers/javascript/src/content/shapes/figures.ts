@@ -1,7 +1,7 @@
 /** Model and token counts of a response. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
-import { constructed, isLangchainChunk, unwrapped } from "./envelopes.js";
+import { isLangchainChunk, langchainFields, withoutEnvelope } from "./envelopes.js";
 
 /** Tokens, those from a cache included. */
 export interface Usage {
@@ -119,7 +119,8 @@ function sumOf(steps: readonly Usage[]): Usage {
 
 /** Take the counts of a response or chunk over into *counts*. Those that it lacks stay. */
 export function mergeCounts(counts: JsonObject, value: Json): void {
-  const added = isObject(value) && isLangchainChunk(value) ? constructed(value).usage_metadata : undefined;
+  const added =
+    isObject(value) && isLangchainChunk(value) ? langchainFields(value).usage_metadata : undefined;
   if (isObject(added)) {
     // LangChain adds up the counts of its chunks.
     for (const name of LANGCHAIN_COUNTS)
@@ -154,11 +155,11 @@ export function usageOfCounts(counts: JsonObject): Usage {
 /** Return *sent* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */
 function holders(sent: Json): JsonObject[] {
   if (!isObject(sent)) return [];
-  const value = unwrapped(sent);
+  const value = withoutEnvelope(sent);
   const first = Array.isArray(value.generations) ? value.generations[0] : value.generations;
   const generation = Array.isArray(first) ? first[0] : first;
-  const held = isObject(generation) ? constructed(generation).message : undefined;
-  const message = isObject(held) ? constructed(held) : undefined;
+  const held = isObject(generation) ? langchainFields(generation).message : undefined;
+  const message = isObject(held) ? langchainFields(held) : undefined;
   const result = Array.isArray(value.results) ? value.results[0] : undefined;
   const final = isObject(value.response) ? value.response.meta : undefined;
   const lastStep = Array.isArray(value.steps) ? value.steps.at(-1) : undefined;

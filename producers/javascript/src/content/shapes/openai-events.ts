@@ -53,7 +53,7 @@ function addWhole(draft: Draft, place: Place, kind: string, event: JsonObject): 
 }
 
 function addItem(draft: Draft, place: Place, kind: string, item: JsonObject): void {
-  if (kind === "response.output_item.done") draft.parts.placeWhole(place, itemParts(item));
+  if (kind === "response.output_item.done") draft.parts.replace(place, itemParts(item));
   else if (callText(item) !== undefined) draft.call([...place, 0], item.name);
 }
 
@@ -62,7 +62,7 @@ function addEnd(draft: Draft, response: Json | undefined): void {
   const items = isObject(response) ? response.output : undefined;
   if (!Array.isArray(items) || items.length === 0) return;
   draft.parts.clear();
-  draft.parts.placeWhole([0, ITEMS], items.filter(isObject).flatMap(itemParts));
+  draft.parts.replace([0, ITEMS], items.filter(isObject).flatMap(itemParts));
 }
 
 /** Objects of the Assistants API: messages and their pieces, and runs, which ask for calls of tools. */
@@ -71,7 +71,7 @@ export function addAssistants(draft: Draft, event: JsonObject): boolean {
   if (typeof kind !== "string" || !kind.startsWith("thread")) return false;
   if (kind === "thread.message" && event.role === "assistant") {
     const parts = messageParts(event);
-    if (parts.length > 0) draft.parts.placeWhole(draft.textPlace(event.id), parts);
+    if (parts.length > 0) draft.parts.replace(draft.textPlace(event.id), parts);
   } else if (kind === "thread.message.delta" && isObject(delta)) {
     addText(draft, draft.textPlace(event.id), delta.content);
   } else if (kind === "thread.run.step.delta" && isObject(delta)) {

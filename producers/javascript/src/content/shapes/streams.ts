@@ -3,7 +3,7 @@
 import { isObject, type Json, type JsonObject } from "../json.js";
 import { addAiSdk, addAnthropic, addBedrock, addCohere } from "./block-events.js";
 import { CONTENT, Draft } from "./draft.js";
-import { unwrapped } from "./envelopes.js";
+import { withoutEnvelope } from "./envelopes.js";
 import { mergeCounts, modelName, type Usage, usageOfCounts } from "./figures.js";
 import { addChat, addGemini, addMessage, addPlainText } from "./message-chunks.js";
 import { addAssistants, addResponses } from "./openai-events.js";
@@ -43,7 +43,7 @@ export class Assembly {
     }
     if (!isObject(value)) return false;
     const isHelperEvent = value.type === "chunk" && isObject(value.chunk); // of OpenAI's stream helper
-    const chunk = unwrapped(isHelperEvent ? (value.chunk as JsonObject) : value);
+    const chunk = withoutEnvelope(isHelperEvent ? (value.chunk as JsonObject) : value);
     this.addFigures(chunk);
     return "snapshot" in chunk || SHAPES.some((addChunk) => addChunk(this.#draft, chunk));
   }

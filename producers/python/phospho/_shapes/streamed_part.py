@@ -1,3 +1,4 @@
+# A copy of schemas/phospho_schemas/shapes. `make schemas` writes it.
 """One part of an answer, to which chunks add: a text, or a call of a tool."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Any
 
 from .parts import CALL, Part, arguments_text
 
-__all__ = ["Growing"]
+__all__ = ["StreamedPart"]
 
 # A step of a path as in `$.days[0]['first name']`.
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['([^']*)'\]|\["([^"]*)"\]""")
@@ -20,7 +21,7 @@ _VALUE_FIELDS = (
 )
 
 
-class _GrowingText:
+class _TextPieces:
     """A text within arguments, joined when the call is read."""
 
     __slots__ = ("pieces",)
@@ -29,7 +30,7 @@ class _GrowingText:
         self.pieces: list[str] = []
 
 
-class Growing:
+class StreamedPart:
     """
     One part of an answer.
 
@@ -52,7 +53,7 @@ class Growing:
         """Return whether a piece with a *name* begins another call: of another function, or after whole arguments."""
         if not self.has_text or not self.name:
             return False
-        return name != self.name or (bool(arguments) and isinstance(_object("".join(self._texts)), dict))
+        return name != self.name or (bool(arguments) and isinstance(_parsed_object("".join(self._texts)), dict))
 
     def add_text(self, text: str) -> None:
         if text:
@@ -67,20 +68,20 @@ class Growing:
         self._texts = [text] if text else []
         if self.kind != CALL or not self.name:
             return Part(text, self.kind)
-        whole = _whole(self._arguments) or (_object(text or "{}") if self.is_object else text)
-        return Part(f"{self.name}({arguments_text(whole)})", CALL)
+        arguments = _as_json(self._arguments) or (_parsed_object(text or "{}") if self.is_object else text)
+        return Part(f"{self.name}({arguments_text(arguments)})", CALL)
 
     def add_argument(self, piece: Mapping[str, Any]) -> None:
-        """Add a piece of Gemini's arguments: a value, or more of a text, and its path."""
+        """Add a piece of Gemini's arguments: a value, or the next piece of a text, and its path."""
         path = piece.get("jsonPath") or piece.get("json_path")
         steps = _steps(path) if isinstance(path, str) else []
         if not steps or not isinstance(steps[0], str):
             return
-        holder: Any = self._arguments
+        container: Any = self._arguments
         for index, step in enumerate(steps[:-1]):
-            holder = _entered(holder, step, [] if isinstance(steps[index + 1], int) else {})
-        value = _value(piece, _held(holder, steps[-1]))
-        _put(holder, steps[-1], value)
+            container = _container_at(container, step, [] if isinstance(steps[index + 1], int) else {})
+        value = _value(piece, _item_at(container, steps[-1]))
+        _set_item(container, steps[-1], value)
 
 
 def _steps(path: str) -> list[str | int]:
@@ -94,52 +95,52 @@ def _steps(path: str) -> list[str | int]:
     return steps
 
 
-def _whole(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Return arguments as JSON. No deeper than the steps of a path."""
-    if isinstance(value, _GrowingText):
+    if isinstance(value, _TextPieces):
         return "".join(value.pieces)
     if isinstance(value, dict):
-        return {name: _whole(part) for name, part in value.items()}
-    return [_whole(part) for part in value] if isinstance(value, list) else value
+        return {name: _as_json(part) for name, part in value.items()}
+    return [_as_json(part) for part in value] if isinstance(value, list) else value
 
 
-def _value(piece: Mapping[str, Any], held: Any) -> Any:
+def _value(piece: Mapping[str, Any], item: Any) -> Any:
     for names in _VALUE_FIELDS:
         value = next((piece[name] for name in names if piece.get(name) is not None), None)
         if value is not None:
             return value
-    more = piece.get("stringValue", piece.get("string_value"))
-    if not isinstance(more, str) and any(piece.get(name) is not None for name in ("nullValue", "null_value")):
+    text_piece = piece.get("stringValue", piece.get("string_value"))
+    if not isinstance(text_piece, str) and any(piece.get(name) is not None for name in ("nullValue", "null_value")):
         return None
-    text = held if isinstance(held, _GrowingText) else _GrowingText()
-    text.pieces += [more] if isinstance(more, str) else []
+    text = item if isinstance(item, _TextPieces) else _TextPieces()
+    text.pieces += [text_piece] if isinstance(text_piece, str) else []
     return text
 
 
-def _held(holder: Any, step: str | int) -> Any:
-    if isinstance(holder, list):
-        return holder[step] if isinstance(step, int) and step < len(holder) else None
-    return holder.get(step) if isinstance(step, str) else None
+def _item_at(container: Any, step: str | int) -> Any:
+    if isinstance(container, list):
+        return container[step] if isinstance(step, int) and step < len(container) else None
+    return container.get(step) if isinstance(step, str) else None
 
 
-def _put(holder: Any, step: str | int, value: Any) -> None:
-    if isinstance(holder, dict) and isinstance(step, str):
-        holder[step] = value
-    elif isinstance(holder, list) and isinstance(step, int) and step <= len(holder):
+def _set_item(container: Any, step: str | int, value: Any) -> None:
+    if isinstance(container, dict) and isinstance(step, str):
+        container[step] = value
+    elif isinstance(container, list) and isinstance(step, int) and step <= len(container):
         # Pieces arrive in order: an index beyond the next item is ignored, as items between would have to be made up.
-        holder[step : step + 1] = [value]
+        container[step : step + 1] = [value]
 
 
-def _entered(holder: Any, step: str | int, empty: Any) -> Any:
-    """Return the object or list that *holder* has at *step*; a new one where it has none."""
-    held = _held(holder, step)
-    if isinstance(held, type(empty)):
-        return held
-    _put(holder, step, empty)
+def _container_at(container: Any, step: str | int, empty: Any) -> Any:
+    """Return the object or list that *container* has at *step*; a new one where it has none."""
+    item = _item_at(container, step)
+    if isinstance(item, type(empty)):
+        return item
+    _set_item(container, step, empty)
     return empty
 
 
-def _object(text: str) -> Any:
+def _parsed_object(text: str) -> Any:
     """Return the object in a call's arguments, or the text as long as it isn't whole."""
     if not text.endswith("}"):
         return text

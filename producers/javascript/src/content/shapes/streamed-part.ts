@@ -15,7 +15,7 @@ const VALUE_FIELDS = ["numberValue", "number_value", "boolValue", "bool_value"];
  *
  * The arguments of a call that `isObject` are written as those of a whole answer, in which they are an object.
  */
-export class Growing {
+export class StreamedPart {
   name = "";
   id = "";
   isObject = false;
@@ -35,23 +35,23 @@ export class Growing {
   /** Return the part as far as it has come. */
   part(): Part {
     if (this.kind !== "call" || !this.name) return { text: this.text, kind: this.kind };
-    const whole = this.#arguments ?? (this.isObject ? objectOf(this.text || "{}") : this.text);
-    return { text: `${this.name}(${argumentsText(whole)})`, kind: "call" };
+    const args = this.#arguments ?? (this.isObject ? objectOf(this.text || "{}") : this.text);
+    return { text: `${this.name}(${argumentsText(args)})`, kind: "call" };
   }
 
-  /** Add a piece of Gemini's arguments: a value, or more of a text, and its path. */
+  /** Add a piece of Gemini's arguments: a value, or the next piece of a text, and its path. */
   addArgument(piece: JsonObject): void {
     const path = piece.jsonPath || piece.json_path;
     const steps = typeof path === "string" ? stepsOf(path) : [];
     const last = steps.at(-1);
     if (last === undefined || typeof steps[0] !== "string") return;
     this.#arguments ??= {};
-    let holder: Json = this.#arguments;
+    let container: Json = this.#arguments;
     for (const [index, step] of steps.slice(0, -1).entries()) {
-      holder = entered(holder, step, typeof steps[index + 1] === "number");
+      container = containerAt(container, step, typeof steps[index + 1] === "number");
     }
-    const held = heldBy(holder, last);
-    put(holder, last, pieceValue(piece, typeof held === "string" ? held : ""));
+    const item = itemAt(container, last);
+    setItem(container, last, pieceValue(piece, typeof item === "string" ? item : ""));
   }
 }
 
@@ -66,34 +66,34 @@ function stepsOf(path: string): Step[] {
 function pieceValue(piece: JsonObject, text: string): Json {
   const value = VALUE_FIELDS.map((field) => piece[field]).find((field) => field != null);
   if (value != null) return value;
-  const more = "stringValue" in piece ? piece.stringValue : piece.string_value;
-  if (typeof more === "string") return text + more;
+  const textPiece = "stringValue" in piece ? piece.stringValue : piece.string_value;
+  if (typeof textPiece === "string") return text + textPiece;
   return piece.nullValue != null || piece.null_value != null ? null : text;
 }
 
-function heldBy(holder: Json, step: Step): Json | undefined {
-  if (Array.isArray(holder)) return typeof step === "number" ? holder[step] : undefined;
-  return isObject(holder) && typeof step === "string" && Object.hasOwn(holder, step)
-    ? holder[step]
+function itemAt(container: Json, step: Step): Json | undefined {
+  if (Array.isArray(container)) return typeof step === "number" ? container[step] : undefined;
+  return isObject(container) && typeof step === "string" && Object.hasOwn(container, step)
+    ? container[step]
     : undefined;
 }
 
-function put(holder: Json, step: Step, value: Json): void {
-  if (isObject(holder) && typeof step === "string") {
+function setItem(container: Json, step: Step, value: Json): void {
+  if (isObject(container) && typeof step === "string") {
     // A plain assignment of `__proto__` would set no field.
-    Object.defineProperty(holder, step, { value, enumerable: true, configurable: true, writable: true });
-  } else if (Array.isArray(holder) && typeof step === "number" && step <= holder.length) {
+    Object.defineProperty(container, step, { value, enumerable: true, configurable: true, writable: true });
+  } else if (Array.isArray(container) && typeof step === "number" && step <= container.length) {
     // Pieces arrive in order: an index beyond the next item is ignored, as items between would have to be made up.
-    holder[step] = value;
+    container[step] = value;
   }
 }
 
-/** Return the object or list that *holder* has at *step*; a new one where it has none. */
-function entered(holder: Json, step: Step, isList: boolean): Json {
-  const held = heldBy(holder, step);
-  if (held !== undefined && (isList ? Array.isArray(held) : isObject(held))) return held;
+/** Return the object or list that *container* has at *step*; a new one where it has none. */
+function containerAt(container: Json, step: Step, isList: boolean): Json {
+  const item = itemAt(container, step);
+  if (item !== undefined && (isList ? Array.isArray(item) : isObject(item))) return item;
   const empty: Json = isList ? [] : {};
-  put(holder, step, empty);
+  setItem(container, step, empty);
   return empty;
 }
 
