@@ -23,7 +23,8 @@ from phospho_store.migrations import migrate
 from phospho_store.store import Store, embedded
 
 _MAY_BE_MISSING = "shared/data"
-_FOLDERS_WITH_SERVERS = ("tests/browser", "tests/e2e", "tests/javascript")
+# The longest first: what starts last would keep one worker busy after all others have ended.
+_FOLDERS_WITH_SERVERS = ("tests/e2e/kafka", "tests/browser", "tests/e2e", "tests/javascript")
 
 hypothesis.settings.register_profile("test", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("chaos", deadline=None, max_examples=1_000)
@@ -49,8 +50,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 class _FolderScheduling(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        folder = next((folder for folder in _FOLDERS_WITH_SERVERS if nodeid.startswith(f"{folder}/")), None)
-        return folder or super()._split_scope(nodeid)
+        rank = _folder_rank(nodeid)
+        return _FOLDERS_WITH_SERVERS[rank] if rank < len(_FOLDERS_WITH_SERVERS) else super()._split_scope(nodeid)
+
+
+def _folder_rank(nodeid: str) -> int:
+    ranks = (rank for rank, folder in enumerate(_FOLDERS_WITH_SERVERS) if nodeid.startswith(f"{folder}/"))
+    return next(ranks, len(_FOLDERS_WITH_SERVERS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders that have servers."""
+    items.sort(key=lambda item: _folder_rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec  # type: ignore[attr-defined]
 
 from phospho_cli.commands.doctor.findings import ALL_PROCESSES, RIGHTS, STAGES, Finding, NeededRights, needed_rights
@@ -154,7 +154,7 @@ def _group_finding(admin: AdminClient, settings: KafkaSettings, stage: str, part
         for number in range(partitions.get(topic, 0))
     ]
     try:
-        members, lag = _members_and_lag(admin, name, topics)
+        members, lag = _members_and_lag(admin, settings, name, topics)
     except KafkaException as error:
         advice = "Allow READ of the group and its topics"
         return Finding(f"consumer group {name}", f"can't be read ({error.args[0].name()})", advice)
@@ -163,23 +163,29 @@ def _group_finding(admin: AdminClient, settings: KafkaSettings, stage: str, part
     return Finding(f"consumer group {name}", state, advice)
 
 
-def _members_and_lag(admin: AdminClient, group: str, topics: list[TopicPartition]) -> tuple[int, int]:
+def _members_and_lag(
+    admin: AdminClient, settings: KafkaSettings, group: str, topics: list[TopicPartition]
+) -> tuple[int, int]:
     """Return both, asked again while the brokers elect the group's coordinator."""
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
         try:
             [described] = admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S).values()
             members = len(described.result(_TIMEOUT_S).members)
-            return members, _lag(admin, group, topics)
+            return members, _lag(admin, settings.client() | {"group.id": group}, topics)
         except KafkaException as error:
             if error.args[0].code() not in _ELECTING or time.monotonic() > deadline:
                 raise
         time.sleep(_ELECTION_PAUSE_S)
 
 
-def _lag(admin: AdminClient, group: str, topics: list[TopicPartition]) -> int:
-    [listed] = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-    committed = {(entry.topic, entry.partition): entry.offset for entry in listed.result(_TIMEOUT_S).topic_partitions}
+def _lag(admin: AdminClient, consumer_configuration: Mapping[str, Any], topics: list[TopicPartition]) -> int:
+    # Not by the admin client, which aborts the process if the broker goes away meanwhile (librdkafka #5397).
+    consumer = Consumer({**consumer_configuration, "log_level": 0})
+    try:
+        committed = {(each.topic, each.partition): each.offset for each in consumer.committed(topics, _TIMEOUT_S)}
+    finally:
+        consumer.close()
     ends = _offsets(admin, topics, OffsetSpec.latest())  # type: ignore[no-untyped-call]
     starts = _offsets(admin, topics, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
     # A group without a commit begins at the first message that the topic still holds.

@@ -18,7 +18,7 @@ from fixtures.shapes import API_KEY, PROJECT_ID, VIEWS, OneProcess, OnKafka, Sha
 
 pytestmark = [pytest.mark.kafka, pytest.mark.sweep, pytest.mark.timeout(400)]
 
-DEFINITIONS = Path(__file__).parents[1] / "data/definitions.yaml"
+DEFINITIONS = Path(__file__).parents[2] / "data/definitions.yaml"
 # Columns that depend on the project.
 OF_PROJECT = ("project_id", "id")
 # Of each example of the Hypothesis profile: one in `make test`, three in `make chaos`.

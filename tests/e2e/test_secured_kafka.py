@@ -40,7 +40,7 @@ from phospho_store.store import Store
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-_DOCUMENT = Path(__file__).resolve().parents[3] / "docs/deployment.md"
+_DOCUMENT = Path(__file__).resolve().parents[2] / "docs/deployment.md"
 _OPERATIONS = {"reads": AclOperation.READ, "writes": AclOperation.WRITE, "creates": AclOperation.CREATE}
 _TOPIC_PREFIX, _GROUP_PREFIX = "acme.", "acme-"
 
