@@ -87,6 +87,8 @@ def test_a_denial_is_in_doubt_so_that_a_judge_may_be_asked() -> None:
         ("The user is angry", "I have never been so angry"),
         ("The user wants to file an insurance claim", "I want to file an insurance claim"),
         ("The user forgot their password", "I can't remember my password"),
+        ("The user is looking for a restaurant", "I'm going out with some friends and need a good restaurant"),
+        ("The user is looking for a restaurant", "find me a not very costly restaurant in Petaluma"),
     ],
 )
 def test_negations_and_requests_that_are_the_event_are_found(description: str, text: str) -> None:

@@ -40,7 +40,7 @@ _NO_DENIAL = re.compile(
     r"did(?:n't| not) (?:get|receive) (?:my|the|any|an?)(?! wrong)|never been (?:so|this|more)|"
     r"(?:do|does|is|are|was|would|wo|could|should)n't (?:you|i|it|we|they|there)|"
     r"not (?:only|just|sure|certain)|(?:do|did)n't (?:know|understand|see|forget to|hesitate|get why)|"
-    r"(?:do|did) not (?:know|understand|see|hesitate)|if not|or not|whether or not)\b",
+    r"(?:do|did) not (?:know|understand|see|hesitate)|if not|or not|whether or not|(?:an?|some) not)\b",
     re.IGNORECASE,
 )
 _SCOPE_END = re.compile(r"\b(?:but|instead|because|although|except)\b|[,;:]", re.IGNORECASE)
@@ -128,7 +128,6 @@ _MENTIONS = (
     re.compile(r"\bin (?:my|the|a|his|her) (?:novel|book|film|movie|story|game|play|song)\b", re.IGNORECASE),
     re.compile(r"\b(?:synonyms?|definition|examples?|statistics|meaning) (?:of|on|for)\b", re.IGNORECASE),
 )
-# The same patterns at a tenth of the time: most texts have none of them.
 # A clause about somebody else, or about people in general.
 _OTHERS = re.compile(
     rf"^\W*(?:(?:but|and|so|because|that|today|yesterday|well) )*(?:(?:he|she|they)|"
@@ -137,7 +136,8 @@ _OTHERS = re.compile(
     r"(?:is|are|was|were|has|have|had|says?|wants?|wanted|asks?|asked|needs?|needed|would|looks?|seems?|got|gets|lost|"
     r"forgot|told|paid|left|\w+ed)\b|"
     rf"\b(?:what|how|why) (?:do|does|would|can|should|might) (?:an? |the |most |other |some )?"
-    rf"(?:{_PEOPLE}|someone|somebody)\b|\b(?:many|most|some|several) (?:\w+ )?{_PEOPLE}\b|"
+    rf"(?:{_PEOPLE}|someone|somebody)\b|"
+    rf"(?:^\W*|\b(?:that|because|if|when|why|do|are|have) )(?:many|most|some|several) (?:\w+ )?{_PEOPLE}\b|"
     rf"\b{_PEOPLE} who\b|\b(?:when|if|where) an? {_PEOPLE}\b",
     re.IGNORECASE,
 )
@@ -146,6 +146,7 @@ _ABOUT_OTHERS = re.compile(
     r"\b(?:somebody|someone|anybody|people|others?|person|family|friends?|customers?|\w*insult\w*|abus\w*|harass\w*|threat\w*|"
     r"violen\w*|hat\w*)\b"
 )
+# The same patterns at a tenth of the time: most texts have none of them.
 _MAY_MENTION = re2.compile(
     "(?i)" + "|".join(f"(?:{pattern.pattern})" for pattern in _MENTIONS).replace(r"\w", r"[\w\x{80}-\x{10FFFF}]")
 )
