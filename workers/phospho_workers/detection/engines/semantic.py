@@ -26,6 +26,8 @@ from phospho_workers.detection.text.spelling import word_share
 
 # Closer to the threshold than this, on either side, the confidence does not settle what a person would say.
 DOUBT_WIDTH = 0.25
+# Clauses that are read for whether they deny an event.
+_MOST_SHOWING = 4
 # Of the words of a description; names in lower case and typos are none.
 _MIN_WORD_SHARE = 0.5
 # Clauses, and clauses times definitions, that are scored together. They bound the memory to some 50 MB. A text by
@@ -138,23 +140,36 @@ class _SideScorer:
         matches: list[list[Match]] = [[] for _ in batch.clauses]
         clause_confidences, text_confidences = self._confidences(batch, other_sides)
         for row, column, score, is_found, doubt in self._results(text_confidences):
-            evidence = _evidence(batch, row, clause_confidences[:, column]) if is_found else ""
             match = Match(
-                definition=self._definitions[column], score=score, evidence=evidence, is_found=is_found, doubt=doubt
+                definition=self._definitions[column], score=score, evidence="", is_found=is_found, doubt=doubt
             )
-            if is_found and not self._is_asserted(column, texts[row], evidence):
-                match = self._doubtful(match, column)
+            if is_found:
+                clauses = self._showing(batch, row, clause_confidences[:, column], column)
+                asserting = self._asserting(column, texts[row], clauses)
+                match = match._replace(evidence=shortened(asserting or clauses[0]))
+                match = match if asserting is not None else self._doubtful(match, column)
             if match.is_found or (match.doubt > 0.0 and self._is_judged[column]):
                 matches[row].append(match)
         return matches
 
-    def _is_asserted(self, column: int, text: str, evidence: str) -> bool:
-        """Return False where a text may deny or only mention the event; a classifier has learnt that by itself."""
+    def _asserting(self, column: int, text: str, clauses: Sequence[str]) -> str | None:
+        """Return the clause that asserts the event; a classifier has learnt by itself what does."""
         if column in self._classifiers.columns:
-            return True
-        return self._readers[column].is_asserted(
-            text, evidence, is_user=self._is_user, shows_event=lambda part: self._shows(part, column)
+            return clauses[0]
+        return self._readers[column].asserting(
+            text, clauses, is_user=self._is_user, shows_event=lambda part: self._shows(part, column)
         )
+
+    def _showing(self, batch: Reading, row: int, confidences: NDArray[np.float64], column: int) -> list[str]:
+        """Return the clause of a text that shows a definition best, and the next ones that show it by themselves."""
+        clauses = batch.clauses[row]
+        of_text = confidences[batch.firsts[row] : batch.firsts[row] + len(clauses)]
+        best = np.argsort(-of_text, kind="stable")[:_MOST_SHOWING]
+        return [
+            clauses[index][0]
+            for rank, index in enumerate(best.tolist())
+            if rank == 0 or of_text[index] >= self._thresholds[column]
+        ]
 
     def _shows(self, part: str, column: int) -> bool:
         clauses = clauses_of(part)
@@ -190,13 +205,6 @@ class _SideScorer:
             best[batch.wholes] = np.maximum(best[batch.wholes], by_classifier[batch.clause_count :])
             text_confidences[:, self._classifiers.columns] = best
         return of_rows[: batch.clause_count], text_confidences
-
-
-def _evidence(batch: Reading, row: int, confidences: NDArray[np.float64]) -> str:
-    """Return the clause of a text that shows a definition best; `confidences` are those of all clauses of the batch."""
-    clauses = batch.clauses[row]
-    best = int(np.argmax(confidences[batch.firsts[row] : batch.firsts[row] + len(clauses)]))
-    return shortened(clauses[best][0])
 
 
 def _threshold(definition: EventDefinition) -> float:
