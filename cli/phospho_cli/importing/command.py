@@ -111,12 +111,12 @@ def import_file(
             upload = Upload(client, counts, threads=concurrency, max_batch_events=batch_size)
             broken = _upload(upload, log_file, counts, max_errors)
     finally:
-        print_summary(counts, log_file, time.monotonic() - started_s, is_dry_run=dry_run)
+        print_summary(counts, time.monotonic() - started_s, is_dry_run=dry_run)
         if counts.accepted and not dry_run:
             click.echo(f"Tasks of this import: {import_url(client.address, mark)}")
     if broken is not None:
         before = "Every line before that was read" if counts.lines else "Nothing was read"
-        raise Failure(str(broken), f"{before}. Get the whole file and run this again.")
+        raise Failure(str(broken), f"{before}. {broken.hint}")
     if not counts.lines:
         raise Failure(f"{file} holds no records, so nothing was logged.", "Check the path and the export's filters.")
     if counts.accepted and not dry_run:
@@ -145,7 +145,7 @@ def _preview(client: Client, log_file: LogFile, counts: LineCounts, max_errors: 
             counts.reject(created_at)
         else:
             preview.add(log)
-            counts.accept([created_at])
+            counts.accept([created_at], undated=log.is_undated)
 
     try:
         return _read(log_file, counts, look, max_errors)

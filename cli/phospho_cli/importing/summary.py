@@ -16,7 +16,7 @@ from phospho_cli.client.address import Address
 from phospho_cli.client.output import number_of, print_table
 from phospho_schemas.imports import IMPORT_KEY
 from phospho_store.log_files.counts import LineCounts
-from phospho_store.log_files.log_file import LogFile, LogLine
+from phospho_store.log_files.log_file import LogLine
 
 _SHOWN_REASONS = 10
 _SHOWN_TASKS = 3
@@ -27,7 +27,7 @@ _MAX_KEYS = 1000
 _SHOWN_TIME = "%Y-%m-%d %H:%M"
 
 
-def print_summary(counts: LineCounts, log_file: LogFile, duration_s: float, *, is_dry_run: bool) -> None:
+def print_summary(counts: LineCounts, duration_s: float, *, is_dry_run: bool) -> None:
     """Print the rejected lines to stderr, the rest to stdout."""
     _print_reasons(counts)
     verb = "would be logged" if is_dry_run else "logged"
@@ -41,9 +41,9 @@ def print_summary(counts: LineCounts, log_file: LogFile, duration_s: float, *, i
         return
     first, last = datetime.fromisoformat(counts.first_at), datetime.fromisoformat(counts.last_at)
     click.echo(f"Time range: {first:{_SHOWN_TIME}} to {last:{_SHOWN_TIME}} UTC")
-    if log_file.without_time:
+    if counts.undated:
         click.echo(
-            f"Records without created_at: {log_file.without_time:,}. They get the time at which the file was written.",
+            f"Records without created_at: {counts.undated:,}. They get the time at which the file was written.",
             err=True,
         )
 
@@ -91,7 +91,8 @@ class Preview:
         ):
             if value and len(values) < _MAX_COUNTED:
                 values.add(str(value))
-        self._keys.update(name for name in event if name in self._keys or len(self._keys) < _MAX_KEYS)
+        names = [name for name in event if name not in log.derived]
+        self._keys.update(name for name in names if name in self._keys or len(self._keys) < _MAX_KEYS)
         if len(self._first) < _SHOWN_TASKS:
             self._first.append({name: _shown(event.get(name)) for name in ("task_id", "session_id", "input", "output")})
 

@@ -25,28 +25,25 @@ _WAITING_BATCHES = 2
 
 @dataclass
 class Batch:
-    """Events of one request, and the lines that they came from."""
+    """The events of one request."""
 
-    lines: list[int] = field(default_factory=list)
-    events: list[bytes] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     size_bytes: int = 0
 
     def add(self, log: LogLine) -> None:
         """Append one event."""
-        self.lines.append(log.line)
-        self.events.append(log.event)
+        self.logs.append(log)
         self.size_bytes += len(log.event) + 1
 
     def halves(self) -> tuple[Batch, Batch]:
         """Return the first and the second half."""
-        middle = len(self.lines) // 2
-        first = Batch(self.lines[:middle], self.events[:middle])
-        return first, Batch(self.lines[middle:], self.events[middle:])
+        middle = len(self.logs) // 2
+        return Batch(self.logs[:middle]), Batch(self.logs[middle:])
 
     def body(self) -> bytes:
         """Return the request's body, in gzip at its fastest."""
         compressor = zlib.compressobj(level=1, wbits=_GZIP_WBITS)
-        text = b'{"events":[' + b",".join(self.events) + b"]}"
+        text = b'{"events":[' + b",".join(log.event for log in self.logs) + b"]}"
         return compressor.compress(text) + compressor.flush()
 
 
@@ -104,20 +101,23 @@ class Upload:
 
     def _send_parts(self, batch: Batch, refusal: Failure) -> None:
         """Send the batch in halves; a single refused event is rejected."""
-        if len(batch.lines) == 1:
-            self._counts.reject(BadLine(batch.lines[0], joined(refusal.message, refusal.hint)))
+        if len(batch.logs) == 1:
+            self._counts.reject(BadLine(batch.logs[0].line, joined(refusal.message, refusal.hint)))
             return
         for half in batch.halves():
             self._send(half)
 
     def _count(self, batch: Batch, answer: Any) -> None:
         results = answer.get("results") if isinstance(answer, dict) else None
-        if not isinstance(results, list) or len(results) != len(batch.lines):
+        if not isinstance(results, list) or len(results) != len(batch.logs):
             raise Failure("The server did not answer for each event.", "Check the base URL, and any proxy before it.")
-        self._counts.accept([str(result.get("created_at") or "") for result in results if _is_accepted(result)])
-        for line, result in zip(batch.lines, results, strict=True):
+        answered = list(zip(batch.logs, results, strict=True))
+        accepted = [(log, result) for log, result in answered if _is_accepted(result)]
+        times = [str(result.get("created_at") or "") for _, result in accepted]
+        self._counts.accept(times, undated=sum(log.is_undated for log, _ in accepted))
+        for log, result in answered:
             if not _is_accepted(result):
-                self._counts.reject(BadLine(line, _reason(result)))
+                self._counts.reject(BadLine(log.line, _reason(result)))
 
 
 class _Sender:
@@ -133,15 +133,15 @@ class _Sender:
 
     def add(self, log: LogLine) -> None:
         """Add one event. Blocks while too many batches wait; raises the error of a batch before."""
-        if self._filling.events and self._filling.size_bytes + len(log.event) > _MAX_BATCH_BYTES:
+        if self._filling.logs and self._filling.size_bytes + len(log.event) > _MAX_BATCH_BYTES:
             self._flush()
         self._filling.add(log)
-        if len(self._filling.events) >= self._max_batch_events:
+        if len(self._filling.logs) >= self._max_batch_events:
             self._flush()
 
     def finish(self) -> None:
         """Send the rest and wait for it. Raises the error of a batch."""
-        if self._filling.events:
+        if self._filling.logs:
             self._flush()
         while self._sent:
             self._sent.popleft().result()

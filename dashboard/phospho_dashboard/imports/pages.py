@@ -66,8 +66,8 @@ class ImportPages(Endpoints):
         self._peeks = asyncio.Semaphore(_PEEKS_AT_A_TIME)
         self._files = StagedFiles(services.clock)
         self._runner = None if intake is None else Runner(intake)
-        self._start = ProjectPage(services, "tasks", "imports/start.html")
-        self._page = ProjectPage(services, "tasks", "imports/import.html")
+        self._start = ProjectPage(services, "import", "imports/start.html")
+        self._page = ProjectPage(services, "import", "imports/import.html")
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of imports."""
@@ -321,7 +321,7 @@ def _run_content(staged: Staged, run: Run) -> dict[str, Any]:
         "skipped": counts.skipped,
         "first_at": counts.first_at,
         "last_at": counts.last_at,
-        "without_time": run.without_time,
+        "without_time": counts.undated,
         "reasons": [{"reason": reason, "line": line, "count": count} for reason, (line, count) in reasons],
         "problem": run.reason,
     }

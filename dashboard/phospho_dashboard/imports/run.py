@@ -42,7 +42,6 @@ class Run:
     state: Literal["running", "done", "stopped", "failed"] = "running"
     counts: LineCounts = field(default_factory=LineCounts)
     position_bytes: int = 0
-    without_time: int = 0
     reason: str = ""
     is_cut_off: bool = False
     task: asyncio.Task[None] | None = None
@@ -59,17 +58,15 @@ class Run:
 
 @dataclass
 class _Batch:
-    lines: list[int] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
     size_bytes: int = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self.events) >= _BATCH_EVENTS or self.size_bytes >= _BATCH_BYTES
+        return len(self.lines) >= _BATCH_EVENTS or self.size_bytes >= _BATCH_BYTES
 
     def add(self, line: dict[str, Any]) -> None:
-        self.lines.append(line["line"])
-        self.events.append(line["event"])
+        self.lines.append(line)
         self.size_bytes += line["size_bytes"]
 
 
@@ -82,7 +79,7 @@ def _note(run: Run, line: dict[str, Any]) -> None:
     elif "broken" in line:
         run.reason, run.is_cut_off = line["broken"], True
     else:
-        run.position_bytes, run.without_time = line["position_bytes"], line["without_time"]
+        run.position_bytes = line["position_bytes"]
 
 
 class Runner:
@@ -121,18 +118,20 @@ class Runner:
                     batch = _Batch()
                 if run.state != "running":
                     return
-        if batch.events:
+        if batch.lines:
             await take(batch)
 
     def _taking(self, run: Run, project_id: str) -> Callable[[_Batch], Awaitable[None]]:
         async def take(batch: _Batch) -> None:
             is_check = run.kind == "check"
-            results = await (self._intake.check if is_check else self._logged)(project_id, batch.events)
-            run.counts.accept([result for result in results if isinstance(result, str)])
+            events = [line["event"] for line in batch.lines]
+            results = await (self._intake.check if is_check else self._logged)(project_id, events)
             for line, result in zip(batch.lines, results, strict=True):
                 if isinstance(result, Problem):
                     hint = f"; {result.hint}" if result.hint else ""
-                    run.counts.reject(BadLine(line, result.message + hint))
+                    run.counts.reject(BadLine(line["line"], result.message + hint))
+                else:
+                    run.counts.accept([result], undated=line["is_undated"])
 
         return take
 

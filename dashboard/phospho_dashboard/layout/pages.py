@@ -33,6 +33,7 @@ SECTIONS = (
     ("boards", "/boards", "Boards"),
     ("sql", "/sql", "SQL"),
     ("alerts", "/alerts", "Alerts"),
+    ("import", "/import", "Import"),
     ("settings", "/settings", "Settings"),
 )
 

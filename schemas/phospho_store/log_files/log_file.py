@@ -21,7 +21,7 @@ from phospho_schemas.imports import IMPORT_KEY
 from phospho_schemas.times import utc_now
 from phospho_store.log_files.formats import FORMATS, recognised
 from phospho_store.log_files.formats.values import unpacked
-from phospho_store.log_files.mappings import without_input
+from phospho_store.log_files.mappings import FIELDS, without_input
 from phospho_store.log_files.record_file import RecordFile
 from phospho_store.log_files.records import BadLine, NoEvent, Record
 from phospho_store.log_files.task_times import TIME_FIELDS, TaskTimes
@@ -32,6 +32,7 @@ _MAX_TIME_S = 2**48 / 1000
 _EXACT_BELOW = 2**53
 # Tells the id of a session from those of its tasks, which derive from the same record.
 _SESSION_MARK = b"#session"
+_TIME = "client_created_at"
 _NUMBERS = frozenset({"tokens_in", "tokens_out", "latency_ms"})
 _COLUMNS = frozenset(
     {
@@ -43,11 +44,21 @@ _COLUMNS = frozenset(
 
 
 class LogLine(NamedTuple):
-    """One event, encoded as a JSON object, and the task's id. `line` counts from 1."""
+    """
+    One event, encoded as a JSON object, and the task's id. `line` counts from 1.
+
+    `derived` names the fields that its record lacked.
+    """
 
     line: int
     task_id: str
     event: bytes
+    derived: tuple[str, ...] = ()
+
+    @property
+    def is_undated(self) -> bool:
+        """True if the event has the file's modification time."""
+        return _TIME in self.derived
 
 
 class SkippedLine(NamedTuple):
@@ -104,8 +115,6 @@ class LogFile:
         self._times = TaskTimes(round(utc_now().timestamp() * 1000), date_format)
         # A field that no task has becomes metadata.
         self._mark = orjson.dumps({IMPORT_KEY: import_id})[:-1] + b"," if import_id else b"{"
-        self.without_time = 0
-        """Events so far that got the file's modification time."""
 
     def __iter__(self) -> Iterator[LogLine | SkippedLine | BadLine]:
         for record in self.records:
@@ -115,9 +124,15 @@ class LogFile:
             if self.format_name is None:
                 self.format_name = recognised(record.fields) or OWN_FORMAT
             try:
+                self._check_text(record)
                 yield from self._lines(record)
             except NoEvent as error:
                 yield BadLine(record.line, str(error), error.options)
+
+    def _check_text(self, record: Record) -> None:
+        """Raise NoEvent for a record whose input, or another of our fields, is bytes: metadata may be."""
+        if binary := record.binary & {self._mapping.get(name, name) for name in FIELDS}:
+            raise NoEvent(f"{min(binary)!r} holds bytes that are no UTF-8 text")
 
     def _lines(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         if self.format_name != OWN_FORMAT:
@@ -154,19 +169,19 @@ class LogFile:
             is_encoded = False
         self._times.check(event)
         task_id = event.get("task_id") or event.get("event_id")
+        derived: tuple[str, ...] = ()
         if not task_id:
             task_id = event["task_id"] = _derived_id(record.source, event, self._occurrences)
-            is_encoded = False
-        if event.get("client_created_at") is None and event.get("created_at") is None:
-            event["client_created_at"] = self.records.written_at_s
-            self.without_time += 1
-            is_encoded = False
-        if turn and isinstance(event.get("client_created_at"), int | float):
-            event["client_created_at"] += turn / 1000
-        if _drop_mark(event):
+            derived += ("task_id",)
+        if event.get(_TIME) is None and event.get("created_at") is None:
+            event[_TIME] = self.records.written_at_s
+            derived += (_TIME,)
+        if turn and isinstance(event.get(_TIME), int | float):
+            event[_TIME] += turn / 1000
+        if _drop_mark(event) or derived:
             is_encoded = False
         source = record.source if is_encoded else _encoded(event)
-        return LogLine(record.line, str(task_id), self._mark + source[1:])
+        return LogLine(record.line, str(task_id), self._mark + source[1:], derived)
 
 
 def _drop_mark(event: dict[str, Any]) -> bool:
@@ -202,7 +217,7 @@ def _csv_event(cells: dict[str, str], times: TaskTimes) -> dict[str, Any]:
 def _metadata(text: str) -> dict[str, Any]:
     try:
         metadata = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise NoEvent("the column metadata is not a JSON object")

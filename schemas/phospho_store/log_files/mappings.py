@@ -18,7 +18,8 @@ _NOT_LETTERS = re.compile(r"[^a-z0-9]")
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "input": (
         "question", "prompt", "query", "userinput", "usermessage", "userprompt", "humanmessage", "request",
-        "instruction", "user", "human", "message", "messages", "text", "content", "inputs",
+        "instruction", "user", "human", "message", "messages", "text", "content", "inputs", "conversations",
+        "conversation", "dialogue", "dialog", "chat", "transcript",
     ),
     "output": (
         "answer", "response", "completion", "reply", "assistantmessage", "assistantresponse", "modeloutput",

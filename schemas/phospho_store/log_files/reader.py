@@ -61,8 +61,8 @@ class Line(TypedDict, total=False):
     size_bytes: int
     reason: str
     is_skipped: bool
+    is_undated: bool
     position_bytes: int
-    without_time: int
     broken: str
     columns: dict[str, list[str]]
     format_name: str | None
@@ -95,10 +95,8 @@ def _lines(request: ReadRequest) -> Iterator[dict[str, Any]]:
             yield _peeked(log_file)
         else:
             yield from _events(log_file)
-    except BadHeader as error:
+    except (BadHeader, BrokenFile) as error:
         yield {"broken": f"{error} {error.hint}"}
-    except BrokenFile as error:
-        yield {"broken": str(error)}
     except MemoryError:
         yield {"broken": "A record of the file, or its table of texts, needs more memory than an import may take."}
 
@@ -110,14 +108,15 @@ def _events(log_file: LogFile) -> Iterator[dict[str, Any]]:
         elif isinstance(log, SkippedLine):
             yield {"line": log.line, "is_skipped": True}
         else:
-            yield {"line": log.line, "event": orjson.Fragment(log.event), "size_bytes": len(log.event)}
+            event = orjson.Fragment(log.event)
+            yield {"line": log.line, "event": event, "size_bytes": len(log.event), "is_undated": log.is_undated}
         if number % _LINES_BETWEEN_POSITIONS == 0:
             yield _position(log_file)
     yield _position(log_file)
 
 
 def _position(log_file: LogFile) -> dict[str, Any]:
-    return {"position_bytes": log_file.records.position_bytes(), "without_time": log_file.without_time}
+    return {"position_bytes": log_file.records.position_bytes()}
 
 
 def _peeked(log_file: LogFile) -> dict[str, Any]:

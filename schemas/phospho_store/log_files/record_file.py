@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import ijson
 import orjson
 
-from phospho_store.log_files.records import BadHeader, BadLine, BrokenFile, Record, cell_record, json_record
+from phospho_store.log_files.nesting import BoundedNesting
+from phospho_store.log_files.records import (
+    BadHeader,
+    BadLine,
+    BrokenFile,
+    Record,
+    cell_record,
+    column_names,
+    json_record,
+)
 from phospho_store.log_files.table_file import excel_rows, is_excel, is_parquet, parquet_rows
 
 # The gateway's bound on a body is 10 MB; the rest is room for the envelope.
@@ -67,7 +76,7 @@ class RecordFile:
         with io.FileIO(self._path) as raw, _inflated(io.BufferedReader(raw)) as stream:
             _skip_byte_order_mark(stream)
             try:
-                for prefix, event, _ in ijson.parse(stream, multiple_values=True):
+                for prefix, event, _ in ijson.parse(BoundedNesting(stream), multiple_values=True):
                     if event == "start_array" and prefix in _WRAPPERS:
                         return f"{prefix}.item"
                     if event == "end_map" and not prefix:
@@ -126,7 +135,8 @@ def _json_items(stream: io.BufferedReader, prefix: str) -> Iterator[Record | Bad
     """Yield the values under `prefix`, of which one at a time is in memory."""
     _skip_byte_order_mark(stream)
     try:
-        for number, item in enumerate(ijson.items(stream, prefix, use_float=True, multiple_values=True), 1):
+        items = ijson.items(BoundedNesting(stream), prefix, use_float=True, multiple_values=True)
+        for number, item in enumerate(items, 1):
             if not isinstance(item, dict):
                 yield BadLine(number, "not a JSON object")
             else:
@@ -174,11 +184,11 @@ def _header(rows: Any) -> list[str]:
             f"The header of the file is {row.reason}.",
             "Correct its quotes, or give the file the suffix of what it is, such as .json or .jsonl.",
         )
-    header = [name.strip() for name in row.cells] if row else []
+    header = row.cells if row else []
     # UTF-16 is half NULs, and each byte that is not UTF-8 became a surrogate.
     if any(letter == "\0" or "\udc80" <= letter <= "\udcff" for letter in "".join(header)):
         raise BadHeader("The header of the file is not UTF-8.", "Save the file as CSV in UTF-8 and import it again.")
-    return header
+    return column_names(header)
 
 
 class _Row(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,13 +14,15 @@ import orjson
 class Record:
     """
     One record. `line` counts from 1: of an array its place. `source` stands for the record where its id is derived;
-    `is_json` says that it is the record's own JSON, while the fields of a CSV row are texts.
+    `is_json` says that it is the record's own JSON, while the fields of a CSV row are texts. `binary` names the columns
+    whose bytes are no text, and are in base64 here.
     """
 
     line: int
     source: bytes
     fields: dict[str, Any]
     is_json: bool
+    binary: frozenset[str] = frozenset()
 
 
 class BadLine(NamedTuple):
@@ -30,7 +34,11 @@ class BadLine(NamedTuple):
 
 
 class BrokenFile(Exception):
-    """The file can't be read on from here; every record before it was."""
+    """The file can't be read on from here; every record before it was. `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "Get the whole file and import it again.") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class BadHeader(Exception):
@@ -58,6 +66,18 @@ def json_record(number: int, line: bytes) -> Record | BadLine:
     if not isinstance(fields, dict):
         return BadLine(number, "not a JSON object")
     return Record(number, line, fields, is_json=True)
+
+
+def column_names(header: Sequence[str]) -> list[str]:
+    """Return the names of a table's columns, without blanks around them. Raises BadHeader where two are the same."""
+    names = [name.strip() or f"column_{number}" for number, name in enumerate(header, 1)]
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        places = [str(number) for number, name in enumerate(names, 1) if name == twice]
+        raise BadHeader(
+            f"The columns {', '.join(places[:-1])} and {places[-1]} are both named {twice!r}.",
+            "Rename one of them in the file and import it again.",
+        )
+    return names
 
 
 def cell_record(number: int, cells: list[str], header: list[str]) -> Record | BadLine:

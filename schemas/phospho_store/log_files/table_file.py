@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from phospho_store.log_files.records import BadLine, BrokenFile, Record, cell_record, json_record
+from phospho_store.log_files.records import BadLine, BrokenFile, Record, cell_record, column_names, json_record
 
 _PARQUET = b"PAR1"
 _EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls")
@@ -58,18 +60,22 @@ def excel_rows(path: Path) -> Iterator[Record | BadLine]:
         _check_size(path)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except zipfile.BadZipFile as error:
-        raise BrokenFile("The Excel file can't be read: it is no .xlsx workbook. Save it as .xlsx or CSV.") from error
+        raise BrokenFile(
+            "The Excel file can't be read: it is no .xlsx workbook.", "Save it as .xlsx or CSV."
+        ) from error
     except (InvalidFileException, KeyError, ValueError) as error:
         raise BrokenFile(f"The Excel file can't be read: {error}") from error
+    rows = book.worksheets[0].iter_rows(values_only=True)
     try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        header = [_cell_text(cell) for cell in next(rows, ())]
+        header = column_names([_cell_text(cell) for cell in next(rows, ())])
         for number, row in enumerate(rows, 2):
             cells = [_cell_text(cell) for cell in row]
             if any(cells):
                 # A row may end before the header does, or go on with empty cells.
                 yield cell_record(number, (cells + [""] * len(header))[: len(header)], header)
     finally:
+        # The workbook's file stays open as long as its rows do.
+        rows.close()
         book.close()
 
 
@@ -80,7 +86,8 @@ def _check_size(path: Path) -> None:
     if unpacked_bytes > _MAX_WORKBOOK_BYTES:
         raise BrokenFile(
             f"The Excel file unpacks to {unpacked_bytes / 1e6:,.0f} MB; at most {_MAX_WORKBOOK_BYTES / 1e6:,.0f} MB are"
-            " read. Save it as CSV."
+            " read.",
+            "Save it as CSV.",
         )
 
 
@@ -91,11 +98,41 @@ def _lines(chunks: Any) -> Iterator[bytes]:
 
 
 def _parquet_record(number: int, line: bytes) -> Record | BadLine:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return _binary_record(number, line)
     record = json_record(number, line)
     if isinstance(record, BadLine) or None not in record.fields.values():
         return record
-    fields = {name: value for name, value in record.fields.items() if value is not None}
-    return Record(number, orjson.dumps(fields), fields, is_json=True)
+    return _record(number, record.fields)
+
+
+def _binary_record(number: int, line: bytes) -> Record:
+    """Return the record of a row with values that are no UTF-8: in base64, as BigQuery exports bytes."""
+    values = json.loads(line.decode("utf-8", "surrogateescape"))
+    fields = {name: _as_text(value) for name, value in values.items()}
+    return _record(number, fields, frozenset(name for name, value in fields.items() if value != values[name]))
+
+
+def _record(number: int, values: dict[str, Any], binary: frozenset[str] = frozenset()) -> Record:
+    fields = {name: value for name, value in values.items() if value is not None}
+    return Record(number, orjson.dumps(fields), fields, is_json=True, binary=binary)
+
+
+def _as_text(value: Any) -> Any:
+    """Return a value with base64 in place of the texts in it that hold other bytes than UTF-8."""
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _as_text(item) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    content = value.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(content).decode()
 
 
 def _cell_text(cell: Any) -> str:

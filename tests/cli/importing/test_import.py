@@ -435,6 +435,115 @@ def test_import_suggests_the_mapping(run: Run, tmp_path: Path) -> None:
     assert "Try --mapping input=Question --mapping output=answer --mapping session_id=thread-id" in result.stderr
 
 
+def test_import_suggests_a_conversation_for_the_input(run: Run, tmp_path: Path) -> None:
+    for key in ("conversation", "conversations", "Dialogue"):
+        result = run("import", written(tmp_path / "logs.jsonl", {key: "Human: hi"}))
+
+        assert f"Try --mapping input={key}" in result.stderr
+
+
+CONVERSATIONS: dict[str, Any] = {
+    "roles": {"conversation": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]},
+    "ShareGPT": {"conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}]},
+    "JSON in a text": {"dialog": '[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]'},
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_import_reads_chats_under_other_keys(server: FakeServer, run: Run, tmp_path: Path, name: str) -> None:
+    result = run("import", written(tmp_path / "logs.jsonl", CONVERSATIONS[name] | {"topic": "x"}))
+
+    (task,) = server.tasks.values()
+    assert result.exit_code == 0, result.output
+    assert (task["input"], task["output"], task["metadata"]) == ("hi", "ho", {"topic": "x"})
+
+
+NESTED = {
+    "array": "[" * 100_000,
+    "objects over lines": '{"a": {\n' + '"a": {\n' * 100_000,
+    "record of an array": '[{"input": "hi"}, ' + '{"a": [' * 50_000,
+    "brackets of a text": '[{"input": "' + '\\"[{' * 2000 + '"}, ' + "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_import_ends_where_json_is_nested_too_deep(run: Run, tmp_path: Path, name: str) -> None:
+    """The time of the parser grows with the square of the depth."""
+    result = run("import", written(tmp_path / "logs.json", NESTED[name]))
+
+    assert result.exit_code == 1
+    assert "The JSON is nested more than 1,000 levels deep." in result.stderr
+
+
+def test_import_reads_texts_of_brackets_over_chunks(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    """A quote, a bracket and an escape lie on every border of the parser's chunks."""
+    texts = [("x" * offset) + '"[\\{' * 20_000 for offset in range(4)]
+
+    result = run("import", written(tmp_path / "logs.json", json.dumps([{"input": text} for text in texts])))
+
+    assert result.exit_code == 0, result.output
+    assert sorted(task["input"] for task in server.tasks.values()) == sorted(texts)
+
+
+def test_import_rejects_metadata_of_a_cell_that_is_too_deep(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.csv").write_text("input,metadata\nhi," + "[" * 100_000 + "\n")
+
+    result = run("import", "logs.csv")
+
+    assert "line 2: the column metadata is not a JSON object" in result.stderr
+
+
+def test_import_refuses_two_columns_of_one_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["input", "plan ", "plan"])
+    book.worksheets[0].append(["hi", "pro", "free"])
+    book.save(tmp_path / "logs.xlsx")
+    (tmp_path / "logs.csv").write_text("input,plan ,plan\nhi,pro,free\n")
+    for name in ("logs.csv", "logs.xlsx"):
+        result = run("import", name)
+
+        assert result.exit_code == 1
+        assert "Error: The columns 2 and 3 are both named 'plan'.\n  Rename one of them" in result.stderr
+    assert not server.tasks
+
+
+def test_import_names_columns_without_a_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs.csv").write_text(",input,,\n0,hi,x,\n")
+
+    assert run("import", "logs.csv").exit_code == 0
+    assert [task["metadata"] for task in server.tasks.values()] == [{"column_1": "0", "column_3": "x"}]
+
+
+@pytest.mark.usefixtures("own_engine")
+def test_import_reads_bytes_of_parquet(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    """Text without a mark of its encoding is text; other bytes are base64, and no input."""
+    rows = {"input": [b"Gep\xc3\xa4ck", b"Gep\xe4ck"], "hash": [b"\xff\x00", b"\x01"], "list": [[b"\xfe"], [b"a"]]}
+    parquet.write_table(pyarrow.table(rows), tmp_path / "logs.parquet")
+
+    result = run("import", "logs.parquet")
+
+    (task,) = server.tasks.values()
+    assert task["input"] == "Gepäck"
+    assert (task["hash"], task["list"]) == ("/wA=", ["/g=="])
+    assert "line 2: 'input' holds bytes that are no UTF-8 text" in result.stderr
+
+
+def test_import_counts_undated_tasks_only_where_logged(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    lines = [{"input": "hi"}, {"input": "ho", "flag": "good"}, log(1)]
+    for arguments in ([], ["--dry-run"]):
+        result = run("import", written(tmp_path / "logs.jsonl", *lines), *arguments)
+
+        assert "Records without created_at: 1." in result.stderr
+
+
+def test_import_dry_run_counts_the_keys_of_the_file(run: Run, tmp_path: Path) -> None:
+    lines = [{"input": "hi"}, log(1)]
+
+    result = run("import", written(tmp_path / "logs.jsonl", *lines), "--dry-run")
+
+    assert "Keys: input (2), task_id (1), session_id (1), client_created_at (1)\n" in result.stdout
+
+
 def test_import_names_the_nearest_key_to_a_wrong_mapping(run: Run, tmp_path: Path) -> None:
     result = run("import", written(tmp_path / "logs.jsonl", {"question": "Why?"}), "-m", "input=qestion")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zipfile
 from typing import Any
 from urllib.parse import quote
@@ -161,6 +162,12 @@ def bomb() -> bytes:
         ("a.csv", "frage;antwort".encode("utf-16"), "not UTF-8"),
         ("a.csv", "input,output\nGepäck,da\n".encode("latin-1"), "Row 2: not UTF-8; save the file as UTF-8"),
         ("a.xlsx", b"input,output\nhi,ho\n", "no .xlsx workbook. Save it as .xlsx or CSV"),
+        (
+            "a.csv",
+            b"input,plan,plan\nhi,a,b\n",
+            "The columns 2 and 3 are both named &#39;plan&#39;. Rename one",
+        ),
+        ("a.json", b"[" * 100_000, "The JSON is nested more than 1,000 levels deep. Import a file whose records"),
         ("a.jsonl", b"", "no rows"),
         ("a.jsonl", b"\x1f\x8b\x08broken", "cut off or damaged"),
     ],
@@ -171,6 +178,24 @@ async def test_file_that_cannot_be_read_is_refused(browser: Browser, name: str, 
     assert answer.status_code == 422, answer.text
     assert reason in answer.text
     assert f"{reason}.." not in answer.text
+
+
+async def test_rows_without_a_time_count_only_where_accepted(browser: Browser) -> None:
+    lines = [{"input": "hi"}, {"input": "ho", "flag": "good"}, {"input": "hi", "created_at": 1.7e9}]
+    path = (await browser.upload("a.jsonl", b"\n".join(json.dumps(line).encode() for line in lines))).headers[
+        "location"
+    ]
+    run = await browser.ended(path)
+
+    assert (run["accepted"], run["rejected"], run["without_time"]) == (2, 1, 1)
+
+
+async def test_import_has_an_entry_of_its_own_in_the_navigation(browser: Browser) -> None:
+    path = (await browser.upload("a.jsonl", b'{"input": "hi"}')).headers["location"]
+    for page in (await browser.client.get(path), await browser.client.get("/import", params=browser.query)):
+        current = re.findall(r'<a href="([^"]*)" aria-current="page">', page.text)
+
+        assert [each.partition("?")[0] for each in current] == ["/import"]
 
 
 async def test_list_of_tasks_leads_to_the_import(world: Any, browser: Browser) -> None:

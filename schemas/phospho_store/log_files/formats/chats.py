@@ -1,6 +1,8 @@
 """
 Chats: records with `messages`, each with a role, as OpenAI's, Anthropic's and LangChain's clients take and save them.
 
+The list may have another of _LISTS for its name, and ShareGPT's `from` and `value` for role and content.
+
 Each question with its answer is a task, and the record is their session.
 """
 
@@ -13,13 +15,14 @@ from typing import Any
 from phospho_schemas.shapes.conversations import ASSISTANT, SYSTEM, USER, Message, messages_of
 from phospho_store.log_files.formats.values import Event, Format, Record, stated, unix_seconds, unpacked
 
-_MESSAGES = "messages"
+_LISTS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns")
+_SHAREGPT_ROLES = {"human": USER, "user": USER, "gpt": ASSISTANT, "assistant": ASSISTANT, "system": SYSTEM}
 # The first that a record has.
 _SESSION = ("session_id", "conversation_id", "thread_id", "chat_id", "id")
 _TIME = ("created_at", "client_created_at", "timestamp", "created", "create_time", "time", "date")
 _USER = ("user_id", "user")
 _VERSION = ("version_id",)
-_TAKEN = frozenset({_MESSAGES, *_SESSION, *_TIME, *_USER, *_VERSION, "metadata"})
+_TAKEN = frozenset({*_SESSION, *_TIME, *_USER, *_VERSION, "metadata"})
 
 
 @dataclass
@@ -30,15 +33,14 @@ class _Turn:
 
 def recognises(record: Record) -> bool:
     """Return True for a record with messages of a user and without an input."""
-    messages = None if "input" in record else messages_of(unpacked(record.get(_MESSAGES)))
-    return any(message.role == USER for message in messages or ())
+    return "input" not in record and _listed(record) is not None
 
 
 def events_of(record: Record) -> list[Event]:
     """Return the event of each question, in order. Those of several share a session only if the record names one."""
-    messages = messages_of(unpacked(record[_MESSAGES])) or []
+    key, messages = _listed(record) or ("", [])
     metadata = unpacked(record.get("metadata"))
-    others = {name: value for name, value in record.items() if name not in _TAKEN}
+    others = {name: value for name, value in record.items() if name not in _TAKEN and name != key}
     shared = {
         "session_id": _text(_first(record, _SESSION)),
         "user_id": _text(_first(record, _USER)),
@@ -49,6 +51,25 @@ def events_of(record: Record) -> list[Event]:
     }
     turns = [{"input": "\n".join(turn.questions), "output": "\n".join(turn.answers)} for turn in _turns(messages)]
     return [stated(shared | turn) for turn in turns if turn["input"]]
+
+
+def _listed(record: Record) -> tuple[str, list[Message]] | None:
+    """Return the key whose value is messages, a user's among them, and these messages."""
+    for key in _LISTS:
+        messages = messages_of(_with_roles(unpacked(record.get(key))))
+        if any(message.role == USER for message in messages or ()):
+            return key, messages or []
+    return None
+
+
+def _with_roles(values: Any) -> Any:
+    """Return ShareGPT's messages as those of OpenAI, and any other value as it is."""
+    if not isinstance(values, list) or not all(isinstance(each, dict) and "from" in each for each in values):
+        return values
+    return [
+        {"role": _SHAREGPT_ROLES.get(str(each["from"]), str(each["from"])), "content": each.get("value")}
+        for each in values
+    ]
 
 
 def _turns(messages: Sequence[Message]) -> list[_Turn]:
