@@ -13,7 +13,7 @@ _CLIENT = "Talk to a running server"
 _STANDALONE = "Without a server"
 
 _COMMANDS = {
-    "up": LazyCommand("processes.up:up", _SERVER, "Run everything in one process.", beside="chdb"),
+    "up": LazyCommand("processes.up:up", _SERVER, "Run everything in one process."),
     "gateway": LazyCommand("processes.gateway:gateway", _SERVER, "Serve the ingest API in front of Kafka."),
     "dashboard": LazyCommand("processes.dashboard:dashboard", _SERVER, "Serve the pages and the query API."),
     "worker": LazyCommand("processes.worker:worker", _SERVER, "Run one stage on Kafka, or background jobs."),

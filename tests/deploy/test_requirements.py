@@ -47,7 +47,7 @@ sys.modules["chdb"] = None
 import phospho_cli.commands, phospho_cli.processes
 for package in (phospho_cli.commands, phospho_cli.processes):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name not in {"phospho_cli.processes.up", "phospho_cli.processes.clickhouse"}:
+        if module.name not in {"phospho_cli.processes.up_process", "phospho_cli.processes.clickhouse"}:
             importlib.import_module(module.name)
 """
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import logging
+import os
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp
 
 from phospho_cli.processes.serving import BackgroundTask, listen_near, port_of, reachable_host
-from phospho_gateway.otlp.grpc_server import serve_grpc
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,15 @@ def grpc_address(host: str, port: int) -> str:
 
 def grpc_background(app: ASGIApp, address: str, max_body_bytes: int) -> Mapping[str, BackgroundTask]:
     """Return the task that serves OTLP/gRPC in front of an app; none without an address."""
-    return {"otlp-grpc": lambda: serve_grpc(app, address, max_body_bytes)} if address else {}
+    return {"otlp-grpc": lambda: _serve(app, address, max_body_bytes)} if address else {}
+
+
+async def _serve(app: ASGIApp, address: str, max_body_bytes: int) -> None:
+    # Read when gRPC is imported. It would log a line on the terminal at each fork, and ours are followed by exec.
+    os.putenv("GRPC_ENABLE_FORK_SUPPORT", "false")
+    # Imported here: the pages are ready before it.
+    server = await asyncio.to_thread(importlib.import_module, "phospho_gateway.otlp.grpc_server")
+    await server.serve_grpc(app, address, max_body_bytes)
 
 
 def grpc_endpoint(address: str) -> str:

@@ -122,7 +122,7 @@ def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path) -> None:
 
 
 def test_up_imports_nothing_that_it_may_not_use() -> None:
-    late = {"httpx", "rich", "confluent_kafka", "joserfc", "phospho_cli.demo.script"}
-    program = f"import sys, phospho_cli.processes.up; print(*{late} & sys.modules.keys())"
+    late = {"httpx", "rich", "confluent_kafka", "joserfc", "grpc", "phospho_cli.demo.script"}
+    program = f"import sys, phospho_cli.processes.up_process; print(*{late} & sys.modules.keys())"
     imported = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
     assert imported.stdout.strip() == ""

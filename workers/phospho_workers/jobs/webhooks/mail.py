@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -70,7 +71,12 @@ class Mailer:
 
     def __init__(self, settings: SmtpSettings, tls: ssl.SSLContext | None = None) -> None:
         self._settings = settings
-        self._tls = tls or ssl.create_default_context()
+        self._given_tls = tls
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made at the first message: to read the system's certificates takes 30 ms and more."""
+        return self._given_tls or ssl.create_default_context()
 
     @property
     def is_configured(self) -> bool:

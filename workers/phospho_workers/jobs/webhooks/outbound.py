@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import httpcore
@@ -53,8 +54,12 @@ class Outbound:
 
     def __init__(self, allowed: Sequence[Network] = ()) -> None:
         self._allowed = tuple(allowed)
-        self._tls = ssl.create_default_context()
         self._lookups = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="phospho-lookup")
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Made at the first request: to read the system's certificates takes 30 ms and more."""
+        return ssl.create_default_context()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post a body and return the answer; nothing is raised for what a receiver or a network may do."""
