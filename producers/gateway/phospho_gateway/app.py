@@ -37,6 +37,7 @@ from phospho_gateway.legacy.reads.read_store import LegacyServices, ReadStore
 from phospho_gateway.legacy.session_api import SessionApi
 from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.metrics import REGISTRY
+from phospho_gateway.otlp.other_signals import other_signal_routes
 from phospho_gateway.otlp.traces_api import TracesApi
 from phospho_gateway.receipts.receipts_api import ReceiptsApi
 from phospho_gateway.settings import GatewaySettings
@@ -85,6 +86,7 @@ def create_app(
             *EventsApi(services).routes(),
             *ReceiptsApi(services).routes(),
             *TracesApi(services).routes(),
+            *other_signal_routes(),
             *LogApi(services).routes(),
             *TaskApi(services).routes(),
             *SessionApi(services).routes(),

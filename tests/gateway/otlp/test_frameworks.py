@@ -511,3 +511,89 @@ def test_logfires_tokens_may_be_in_the_response() -> None:
     task = row({"request_data": "{}", "response_data": '{"usage": {"prompt_tokens": 3, "completion_tokens": 2}}'})
 
     assert (task["tokens_in"], task["tokens_out"]) == (3, 2)
+
+
+def test_parts_of_an_adk_answer_are_one_text() -> None:
+    response = {"content": {"role": "model", "parts": [{"text": "3 deg"}, {"text": "rees."}]}}
+
+    assert row(ADK | {"gcp.vertex.agent.llm_response": json.dumps(response)})["output"] == "3 degrees."
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events"),
+    [
+        ({"gen_ai.prompt": ["Weather?"], "gen_ai.completion": ["3 degrees."]}, []),
+        ({"gen_ai.prompt": '["Be brief.", "Weather?"]', "gen_ai.completion": '["3 degrees."]'}, []),
+        (
+            {},
+            [
+                ("gen_ai.content.prompt", {"gen_ai.prompt": ["Be brief.", "Weather?"]}),
+                ("gen_ai.content.completion", {"gen_ai.completion": ["3 degrees.", "It is cold."]}),
+            ],
+        ),
+    ],
+    ids=["list", "JSON", "events"],
+)
+def test_spring_ai_lists_of_texts_are_read(
+    attributes: dict[str, Any], events: list[tuple[str, dict[str, Any]]]
+) -> None:
+    task = chat_row(attributes, events)
+
+    assert (task["input"], task["output"]) == ("Weather?", "3 degrees.")
+    assert ("Be brief." in task["raw_input"]) == ("Be brief." in str((attributes, events)))
+    assert ("It is cold." in task["raw_output"]) == bool(events)
+
+
+ENTITY_MESSAGES = {"messages": [{"role": "user", "content": "Weather?"}]}
+LANGCHAIN_ANSWER = {
+    "lc": 1,
+    "type": "constructor",
+    "id": ["langchain", "AIMessage"],
+    "kwargs": {"content": "3 degrees."},
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ({"args": [], "kwargs": ENTITY_MESSAGES}, {"role": "assistant", "content": "3 degrees."}),
+        ({"args": ["Weather?"], "kwargs": {}}, "3 degrees."),
+        ({"inputs": ENTITY_MESSAGES, "tags": [], "kwargs": {}}, {"outputs": "3 degrees.", "kwargs": {}}),
+        ({"inputs": ENTITY_MESSAGES}, {"outputs": LANGCHAIN_ANSWER}),
+    ],
+    ids=["keywords", "an argument", "a chain", "a chain's message"],
+)
+def test_openllmetry_entities_are_read(sent: Any, answer: Any) -> None:
+    task = row(
+        {
+            "traceloop.span.kind": "llm",
+            "traceloop.entity.input": json.dumps(sent),
+            "traceloop.entity.output": json.dumps(answer),
+        }
+    )
+
+    assert (task["input"], task["output"]) == ("Weather?", "3 degrees.")
+
+
+def test_answer_of_an_agent_is_no_result_of_its_tools() -> None:
+    messages = [
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "t1", "name": "weather", "arguments": {}}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "response": "3"}]},
+        {"role": "assistant", "parts": [{"type": "text", "content": "3 degrees."}]},
+    ]
+
+    assert chat_row({"gen_ai.output.messages": json.dumps(messages)})["output"] == "3 degrees."
+
+
+def test_openinference_message_of_one_part_is_read() -> None:
+    part = {"message_content.type": "text", "message_content.text": "3 degrees."}
+    prefix = "llm.output_messages.0.message.contents.0."
+
+    task = row({"openinference.span.kind": "LLM"} | {prefix + name: value for name, value in part.items()})
+
+    assert task["output"] == "3 degrees."
+
+
+@pytest.mark.parametrize("operation", ["Chat ", "chat_completions", "completions", "converse", "invoke_model"])
+def test_names_of_calls_that_libraries_make_up_are_calls(operation: str) -> None:
+    assert conventions.kind_of({"gen_ai.operation.name": operation}) == "llm"

@@ -13,6 +13,8 @@ import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk.trace import TracerProvider
@@ -147,3 +149,11 @@ def test_grpc_connections_are_bounded_and_silent_ones_dropped(
 
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=20)
+
+
+def test_grpc_logs_are_refused_with_what_to_set(make_app: AppMaker, serve_on_grpc: ServeGrpc) -> None:
+    with grpc.insecure_channel(serve_on_grpc(make_app())) as channel, pytest.raises(grpc.RpcError) as error:
+        LogsServiceStub(channel).Export(ExportLogsServiceRequest(), timeout=20)
+
+    assert error.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY" in error.value.details()

@@ -342,3 +342,14 @@ async def test_the_openapi_document_lists_both_paths(client: httpx.AsyncClient) 
         operation = paths[path]["post"]
         assert set(operation["requestBody"]["content"]) == {"application/x-protobuf", "application/json"}
         assert {"200", "400", "401", "403", "408", "413", "415", "503"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+@pytest.mark.parametrize("headers", [PROTOBUF, JSON], ids=["protobuf", "json"])
+async def test_other_signals_are_refused_with_what_to_set(
+    signal: str, headers: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    answer = await client.post(f"/v1/{signal}", content=b"", headers=headers)
+
+    assert answer.status_code == 404
+    assert f"OTEL_{signal.upper()}_EXPORTER=none" in status_of(answer)["message"]

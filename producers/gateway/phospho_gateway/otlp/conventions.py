@@ -29,7 +29,13 @@ _OPERATIONS: Mapping[str, str] = {
     "chat.streaming_completions": "llm",
     "chat_completion": "llm",
     "chat_model": "llm",
+    "chat_completions": "llm",
     "completion": "llm",
+    "completions": "llm",
+    "converse": "llm",
+    "converse_stream": "llm",
+    "invoke_model": "llm",
+    "invoke_model_with_response_stream": "llm",
     "acompletion": "llm",
     "anthropic_messages": "llm",
     "aresponses": "llm",
@@ -37,6 +43,8 @@ _OPERATIONS: Mapping[str, str] = {
     "agenerate_content": "llm",
     "generate": "llm",
     "generate_content": "llm",
+    "generate_content_stream": "llm",
+    "stream_generate_content": "llm",
     "generate_text": "llm",
     "generation": "llm",
     "llm": "llm",
@@ -46,6 +54,7 @@ _OPERATIONS: Mapping[str, str] = {
     "text.completions": "llm",
     "text.streaming_completions": "llm",
     "text_completion": "llm",
+    "text_completions": "llm",
     "text_generation": "llm",
     "embeddings": "embedding",
     "embedding": "embedding",
@@ -198,7 +207,7 @@ def kind_of(attributes: Attributes) -> str:
         value = attributes.get(name)
         if isinstance(value, str) and value:
             # MLflow writes the name as JSON.
-            name_of_kind = value.strip('"').lower()
+            name_of_kind = value.strip(' "').lower()
             if kind := name_of_kind if kinds is None else kinds.get(name_of_kind):
                 return kind
             operation = operation or name_of_kind

@@ -33,7 +33,8 @@ def adk_output(attributes: Attributes) -> list[Message]:
     if not isinstance(response, dict):
         return of_genai(response, "assistant")
     content = json_object(response.get("content"))
-    return [message | {"role": "assistant"} for message in of_parts(content, "assistant")] if content else []
+    # Of the role of Gemini, whose parts are joined without line breaks.
+    return [message | {"role": "model"} for message in of_parts(content, "model")] if content else []
 
 
 def reported_tokens(attributes: Attributes) -> tuple[int | None, int | None]:

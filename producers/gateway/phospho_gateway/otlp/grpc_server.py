@@ -18,9 +18,13 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import DESCRIPTOR
 from starlette.types import ASGIApp, Message
 
+from phospho_gateway.otlp.other_signals import HINTS
 from phospho_gateway.otlp.responses import PROTOBUF
 
 _SERVICE = DESCRIPTOR.services_by_name["TraceService"].full_name
+_OTHER_SERVICES = {
+    f"opentelemetry.proto.collector.{signal}.v1.{signal.capitalize()}Service": hint for signal, hint in HINTS.items()
+}
 # Open calls; each holds its body in memory.
 _MAX_CALLS = 64
 _STOP_TIMEOUT_S = 5.0
@@ -58,13 +62,24 @@ async def serve_grpc(app: ASGIApp, address: str, max_body_bytes: int) -> None:
         ],
     )
     handler = grpc.unary_unary_rpc_method_handler(_Export(app).call)
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, {"Export": handler})])
+    handlers = {_SERVICE: handler} | {name: _refusal(hint) for name, hint in _OTHER_SERVICES.items()}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(name, {"Export": method}) for name, method in handlers.items()]
+    )
     server.add_insecure_port(address)
     await server.start()
     try:
         await server.wait_for_termination()
     finally:
         await server.stop(_STOP_TIMEOUT_S)
+
+
+def _refusal(hint: str) -> grpc.RpcMethodHandler:
+    async def refuse(body: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, hint)
+        raise AssertionError("abort raises")
+
+    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 class _Export:

@@ -176,10 +176,13 @@ def _call(part: Message) -> Message:
     return call_of(part.get("name"), arguments, part.get("id"))
 
 
+_PLAIN_MESSAGE = {"message.role", "message.content"}
+
+
 def of_openinference(flat: Attributes, role: str) -> Message:
     """Read one of `llm.input_messages` or `llm.output_messages`, whose names are spelled out with dots."""
     message: Message = {"role": flat.get("message.role") or role, "content": _content_of(flat.get("message.content"))}
-    if len(flat) <= len(message):
+    if flat.keys() <= _PLAIN_MESSAGE:
         return message
     if contents := indexed(flat, "message.contents."):
         message["content"] = [_openinference_content(content) for content in contents]

@@ -36,6 +36,7 @@ _INPUT_EVENTS = {
     "gen_ai.tool.message": "tool",
 }
 _CHOICE_EVENT = "gen_ai.choice"
+_TOOL_ROLES = ("tool", "function")
 
 
 def input_of(span: Span) -> Any:
@@ -53,7 +54,12 @@ def input_of(span: Span) -> Any:
         or [of_openllmetry(flat, "user") for flat in indexed(attributes, "gen_ai.prompt.")]
         or frameworks.adk_input(attributes)
     )
-    return messages or _first(attributes, _INPUT_TEXTS)
+    if messages:
+        return messages
+    value = _first(attributes, _INPUT_TEXTS)
+    texts = _texts(value)
+    # The user's text is the last one.
+    return {"prompt": texts[-1], "texts": texts} if len(texts) > 1 else next(iter(texts), value)
 
 
 def outputs_of(span: Span) -> list[Any]:
@@ -70,9 +76,21 @@ def outputs_of(span: Span) -> list[Any]:
     if messages:
         is_gemini = _is_gemini(attributes)
         answers = [_as_answer(message, is_gemini=is_gemini) for message in messages]
-        return sorted(answers, key=lambda message: not message.get("content"))
+        return sorted(answers, key=_is_without_words)
     answer = _first(attributes, _OUTPUT_TEXTS)
-    return [] if answer is None else [answer]
+    texts = _texts(answer)
+    return texts or ([] if answer is None else [answer])
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a list of plain texts, without empty ones, as Spring AI writes messages; of other values, nothing."""
+    is_list = isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return [text for text in value if text] if is_list else []
+
+
+def _is_without_words(message: Message) -> bool:
+    """Return True for an answer that has no text, and for the result of a tool that an agent's answer repeats."""
+    return not message.get("content") or message.get("role") in _TOOL_ROLES
 
 
 def _as_answer(message: Message, *, is_gemini: bool) -> Message:
@@ -81,7 +99,7 @@ def _as_answer(message: Message, *, is_gemini: bool) -> Message:
 
     Gemini cuts one answer into parts anywhere; extraction joins those of its role without line breaks.
     """
-    if message.get("role") in ("tool", "function", "model"):
+    if message.get("role") in (*_TOOL_ROLES, "model"):
         return message
     return message | {"role": "model" if is_gemini else "assistant"}
 
@@ -153,6 +171,21 @@ def _field(name: str, *fields: str) -> Callable[[Attributes], Any]:
     return read
 
 
+def _entity(name: str, holder: str) -> Callable[[Attributes], Any]:
+    """Return a reader of OpenLLMetry's entities: what a chain or a function was called with, and returned."""
+
+    def read(attributes: Attributes) -> Any:
+        value = unquoted(json_value(attributes.get(name)))
+        if not isinstance(value, dict):
+            return value
+        arguments = value.get("args") if value.keys() == {"args", "kwargs"} else None
+        if isinstance(arguments, list):
+            return value["kwargs"] or (arguments[0] if len(arguments) == 1 else arguments)
+        return value.get(holder) or value
+
+    return read
+
+
 _INPUT_TEXTS = (
     _named("gen_ai.prompt"),
     _completions("llm.prompts.", "prompt.text"),
@@ -162,7 +195,7 @@ _INPUT_TEXTS = (
     _quoted("langfuse.observation.input"),
     _quoted("mlflow.spanInputs"),
     _named("input.value"),
-    _named("traceloop.entity.input"),
+    _entity("traceloop.entity.input", "inputs"),
 )
 _OUTPUT_TEXTS = (
     _named("gen_ai.completion"),
@@ -171,7 +204,7 @@ _OUTPUT_TEXTS = (
     _quoted("langfuse.observation.output"),
     _quoted("mlflow.spanOutputs"),
     _named("output.value"),
-    _quoted("traceloop.entity.output"),
+    _entity("traceloop.entity.output", "outputs"),
 )
 
 
