@@ -1,5 +1,5 @@
 """
-`python -m benchmarks.detection.assertions`: how many denied or only mentioned events are found, and how many that are meant.
+`python -m benchmarks.detection.assertions`: how many denied or only mentioned events are found, and how many meant.
 
 tests/data/assertions.yaml has the texts, in two parts: the rules were mended beside the one that was looked at, so the
 other one says more. Both have the same author, who also wrote the rules. Prints to standard error, in seconds.
