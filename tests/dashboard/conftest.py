@@ -34,6 +34,7 @@ from phospho_store.registry.authentication import Authenticator
 from phospho_store.registry.registry import Registry
 from phospho_store.store import Store
 from phospho_workers.jobs.settings import JobSettings
+from phospho_workers.jobs.webhooks.outbound import Answer
 from workers.detection.tasks import keywords
 
 ADMIN_SECRET = "admin-secret"
@@ -241,12 +242,6 @@ def fresh(world: World, request: pytest.FixtureRequest) -> TestClient:
     return world.client(world.registry.create_key(project_id).secret)
 
 
-@dataclass(frozen=True)
-class FakeAttempt:
-    status: int
-    detail: str = ""
-
-
 def fake_diff(old: EventDefinition | None, new: EventDefinition, tasks: int) -> dict[str, object]:
     return {"tasks": tasks, "newly_found": len(new.keywords), "no_longer_found": len(old.keywords) if old else 0}
 
@@ -264,7 +259,7 @@ def fake_integrations(world: World) -> Integrations:
         repository=WebhookRepository(world.store),
         secret_of=lambda webhook: "whsec_" + webhook.salt,
         url_refusal=lambda url: None if url.startswith("https://") else "it must begin with https://",
-        send_test=lambda webhook: FakeAttempt(0, "nobody there"),
+        send_test=lambda webhook: Answer(0, "nobody there"),
     )
     return Integrations(detection, world.integrations.meaning, webhooks)
 

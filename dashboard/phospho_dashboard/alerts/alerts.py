@@ -54,6 +54,14 @@ class NewChannel:
 
 
 @dataclass(frozen=True)
+class NewAlert:
+    """The fields of an alert, not checked yet, and its channels."""
+
+    fields: Mapping[str, Any]
+    channels: tuple[NewChannel, ...]
+
+
+@dataclass(frozen=True)
 class AlertEdit:
     """Changes of an alert: fields, new channels, and the ids of channels to remove."""
 
@@ -124,17 +132,18 @@ class Alerts:
         self._check_subject(alert)
         return alert
 
-    def add(self, alert: Alert, channels: Sequence[NewChannel]) -> list[tuple[Webhook, str]]:
-        """Store an alert with its channels, and return these with their secrets, which are shown only now."""
-        self._check_channels(channels)
+    def add(self, project_id: str, new: NewAlert, author: str) -> tuple[str, list[Row]]:
+        """Store an alert with its channels; return its id, and these with their secrets, which are shown only now."""
+        alert = self.checked(project_id, new.fields, author)
+        self._check_channels(new.channels)
         if len(self._repository.alerts(alert.project_id)) >= MAX_ALERTS:
             raise Problem(409, "too_many_alerts", f"a project has {MAX_ALERTS} alerts at most", "remove one")
         # The channels come first: whoever evaluates the alert sends its first change too.
-        added = self._with_channels(alert, channels, alert.created_by)
+        channels = self._add_channels(alert, new.channels, author)
         self._repository.save(alert)
-        return added
+        return alert.alert_id, channels
 
-    def edit(self, alert: Alert, edit: AlertEdit, author: str) -> list[tuple[Webhook, str]]:
+    def edit(self, alert: Alert, edit: AlertEdit, author: str) -> list[Row]:
         """
         Store the changes of an alert, and return its new channels with their secrets.
 
@@ -155,11 +164,11 @@ class Alerts:
             self._check_channels(edit.channels, len(kept))
         if self.alert(alert.project_id, alert.alert_id).revision != alert.revision:
             raise Problem(409, "changed_meanwhile", "the alert was changed in the meantime", "open it again")
-        added = self._with_channels(edited, edit.channels, author)
+        channels = self._add_channels(edited, edit.channels, author)
         self._repository.save(edited)
         for webhook_id in edit.removed_channels:
             self._webhooks.remove(alert.project_id, webhook_id)
-        return added
+        return channels
 
     def remove(self, project_id: str, alert_id: str) -> None:
         """Remove an alert with its channels, whose pending deliveries are dropped."""
@@ -176,23 +185,28 @@ class Alerts:
         alert = self.alert(project_id, alert_id).model_copy(update={"muted_until_at": until})
         return self._repository.save(alert)
 
-    def test(self, project_id: str, alert_id: str) -> list[tuple[Webhook, Attempt]]:
+    def test(self, project_id: str, alert_id: str) -> list[Row]:
         """Send each channel of an alert a test message, and return the outcomes."""
         alert = self.alert(project_id, alert_id)
         channels = self._webhooks.channels(project_id).get(alert_id, [])
         send = self._sending.send_alert_test
         if send is None or self._sending.repository is None:
             raise secret_key_is_missing()
-        return [(webhook, send(webhook, alert)) for webhook in channels]
+        return [_outcome(webhook, send(webhook, alert)) for webhook in channels]
 
     def subjects(self, project_id: str) -> dict[str, Any]:
         """Return the names of the events and the titles of the themes that an alert may watch."""
         events = [definition.name for definition in self._registry.definitions(project_id)]
         return {"events": events, "themes": self._themes.titles(project_id)}
 
-    def _with_channels(self, alert: Alert, channels: Sequence[NewChannel], author: str) -> list[tuple[Webhook, str]]:
+    def _add_channels(self, alert: Alert, channels: Sequence[NewChannel], author: str) -> list[Row]:
+        """Store channels and return them; those that get signed messages with their secrets."""
         webhooks = [self._webhooks.add_channel(alert, channel.format, channel.url, author) for channel in channels]
-        return [(webhook, self._sending.secret_of(webhook)) for webhook in webhooks]
+        rows = [{"channel_id": webhook.webhook_id, "format": webhook.format} for webhook in webhooks]
+        for row, webhook in zip(rows, webhooks, strict=True):
+            if webhook.format == "webhook":
+                row["secret"] = self._sending.secret_of(webhook)
+        return rows
 
     def _row(self, alert: Alert, titles: Mapping[str, str]) -> Row:
         row = alert.model_dump(mode="json", include=_PUBLIC)
@@ -273,6 +287,17 @@ def _shown_address(webhook: Webhook, *, is_whole: bool) -> str:
         address = webhook.url.removeprefix(_SCHEME)
         return address if is_whole else f"…@{address.rpartition('@')[2]}"
     return webhook.url if is_whole else shortened_url(webhook.url)
+
+
+def _outcome(webhook: Webhook, attempt: Attempt) -> Row:
+    detail = "it was sent" if webhook.format == "email" and not attempt.detail else attempt.reason
+    return {
+        "channel_id": webhook.webhook_id,
+        "format": webhook.format,
+        "is_delivered": attempt.is_success,
+        "status": attempt.status,
+        "detail": detail,
+    }
 
 
 def _fault(error: ValidationError | TypeError) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, MAX_MUTE_MINUTES, Alerts
 from phospho_dashboard.alerts.preview import AlertPreview
-from phospho_dashboard.alerts.requests import EDITABLE, NewAlert, edit_of_body, of_body
+from phospho_dashboard.alerts.requests import EDITABLE, edit_of_body, of_body
 from phospho_dashboard.services import ROWS, ApiEndpoints, Services
-from phospho_dashboard.webhooks.webhooks import Attempt, WebhookSending
+from phospho_dashboard.webhooks.webhooks import WebhookSending
 from phospho_schemas.rows.alerts import MAX_NAME_CHARACTERS, MAX_RESOLVE_AFTER, WINDOWS, AlertMetric, Condition
-from phospho_schemas.rows.webhooks import ChannelFormat, Webhook
+from phospho_schemas.rows.webhooks import ChannelFormat
 from phospho_store.alerts.rules import ALERT_FILTERS, MAX_CHANNELS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, NUMBER, TEXT, list_of, object_schema
@@ -78,7 +78,7 @@ class AlertsApi(ApiEndpoints):
     async def add(self, request: Request) -> Response:
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
         new = of_body(await self._body(request))
-        alert_id, channels = await self._threads.run(self._add, project_id, new, visitor.author)
+        alert_id, channels = await self._threads.run(self._alerts.add, project_id, new, visitor.author)
         alert = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
         return json_response({"alert": alert, "channels": channels}, 201)
 
@@ -108,9 +108,9 @@ class AlertsApi(ApiEndpoints):
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
         edit, alert_id = edit_of_body(await self._body(request)), request.path_params["alert_id"]
         alert = await self._threads.run(self._alerts.alert, project_id, alert_id)
-        added = await self._threads.run(self._alerts.edit, alert, edit, visitor.author)
+        channels = await self._threads.run(self._alerts.edit, alert, edit, visitor.author)
         row = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
-        return json_response({"alert": row, "channels": [new_channel(*channel) for channel in added]})
+        return json_response({"alert": row, "channels": channels})
 
     @api_endpoint("delete", "/alerts/{alert_id}", "Remove an alert and its channels", None, status=204)
     async def remove(self, request: Request) -> Response:
@@ -146,27 +146,4 @@ class AlertsApi(ApiEndpoints):
         outcomes = await self._slow_threads.run(
             project_id, self._alerts.test, project_id, request.path_params["alert_id"]
         )
-        return json_response({"channels": [outcome(webhook, attempt) for webhook, attempt in outcomes]})
-
-    def _add(self, project_id: str, new: NewAlert, author: str) -> tuple[str, list[dict[str, Any]]]:
-        alert = self._alerts.checked(project_id, new.fields, author)
-        return alert.alert_id, [new_channel(*added) for added in self._alerts.add(alert, new.channels)]
-
-
-def new_channel(webhook: Webhook, secret: str) -> dict[str, Any]:
-    """Return a new channel; one that gets signed messages with its secret."""
-    is_signed = {"secret": secret} if webhook.format == "webhook" else {}
-    return {"channel_id": webhook.webhook_id, "format": webhook.format, **is_signed}
-
-
-def outcome(webhook: Webhook, attempt: Attempt) -> dict[str, Any]:
-    """Return the outcome of a test message."""
-    detail = attempt.detail or (f"it answered HTTP {attempt.status}" if webhook.format != "email" else "it was sent")
-    is_delivered = 200 <= attempt.status < 300
-    return {
-        "channel_id": webhook.webhook_id,
-        "format": webhook.format,
-        "is_delivered": is_delivered,
-        "status": attempt.status,
-        "detail": detail,
-    }
+        return json_response({"channels": outcomes})

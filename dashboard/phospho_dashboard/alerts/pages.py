@@ -9,9 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from phospho_dashboard.alerts.alerts import Alerts
-from phospho_dashboard.alerts.api import new_channel, outcome
 from phospho_dashboard.alerts.preview import AlertPreview
-from phospho_dashboard.alerts.requests import FORM_FILTERS, NewAlert, edit_of_form, of_form, shown_threshold
+from phospho_dashboard.alerts.requests import FORM_FILTERS, edit_of_form, of_form, shown_threshold
 from phospho_dashboard.auth.visitors import Visitor
 from phospho_dashboard.layout.pages import ProjectPage
 from phospho_dashboard.services import Endpoints, Services
@@ -78,8 +77,7 @@ class AlertPages(Endpoints):
 
     async def preview(self, request: Request) -> Response:
         """Show how often the alert of the form would have fired. Nothing is stored."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         try:
             new = of_form(form)
             alert = await self._threads.run(self._alerts.checked, project_id, new.fields, visitor.author)
@@ -90,10 +88,9 @@ class AlertPages(Endpoints):
 
     async def add(self, request: Request) -> Response:
         """Add an alert; a signed webhook's secret is shown on the answer, which no cache keeps."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         try:
-            alert_id, channels = await self._threads.run(self._add, project_id, of_form(form), visitor.author)
+            alert_id, channels = await self._threads.run(self._alerts.add, project_id, of_form(form), visitor.author)
         except Problem as problem:
             return await self._render(request, visitor, typed=_typed(form), problem=problem)
         if any("secret" in channel for channel in channels):
@@ -111,24 +108,23 @@ class AlertPages(Endpoints):
 
     async def edit(self, request: Request) -> Response:
         """Change an alert; the secret of a new signed webhook is shown on the answer."""
-        visitor, project_id, form = await self._form(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request)
         alert = await self._threads.run(self._alerts.alert, project_id, form.text("alert_id"))
         try:
-            added = await self._threads.run(self._alerts.edit, alert, edit_of_form(form, alert), visitor.author)
+            channels = await self._threads.run(self._alerts.edit, alert, edit_of_form(form, alert), visitor.author)
         except Problem as problem:
             return await self._render_one(request, visitor, alert.alert_id, problem=problem)
-        channels = [new_channel(*channel) for channel in added]
         if any("secret" in channel for channel in channels):
             return await self._render_one(request, visitor, alert.alert_id, new_channels=channels)
         return _to_alert(project_id, alert.alert_id)
 
     async def remove(self, request: Request) -> Response:
-        _, project_id, form = await self._form(request)
+        _, project_id, form = await self._access.form_visitor_and_project(request)
         await self._threads.run(self._alerts.remove, project_id, form.text("alert_id"))
         return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
 
     async def mute(self, request: Request) -> Response:
-        _, project_id, form = await self._form(request)
+        _, project_id, form = await self._access.form_visitor_and_project(request)
         minutes = form.text("minutes")
         if not minutes.isdecimal():
             raise Problem(422, "invalid_minutes", "choose for how long the alert is muted")
@@ -136,18 +132,9 @@ class AlertPages(Endpoints):
         return _to_alert(project_id, form.text("alert_id"))
 
     async def test(self, request: Request) -> Response:
-        visitor, project_id, form = await self._form(request)
-        outcomes = await self._slow_threads.run(project_id, self._alerts.test, project_id, form.text("alert_id"))
-        tests = [outcome(webhook, attempt) for webhook, attempt in outcomes]
+        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        tests = await self._slow_threads.run(project_id, self._alerts.test, project_id, form.text("alert_id"))
         return await self._render_one(request, visitor, form.text("alert_id"), tests=tests)
-
-    async def _form(self, request: Request) -> tuple[Visitor, str, Form]:
-        visitor, form = await self._access.form_visitor(request, "editor")
-        return visitor, await self._access.query_project(request, visitor), form
-
-    def _add(self, project_id: str, new: NewAlert, author: str) -> tuple[str, list[dict[str, Any]]]:
-        alert = self._alerts.checked(project_id, new.fields, author)
-        return alert.alert_id, [new_channel(*added) for added in self._alerts.add(alert, new.channels)]
 
     async def _render(
         self,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
 
-from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, AlertEdit, NewChannel
+from phospho_dashboard.alerts.alerts import MAX_ADDRESS_CHARACTERS, AlertEdit, NewAlert, NewChannel
 from phospho_dashboard.web.forms import Form
 from phospho_schemas.rows.alerts import COMPARISONS, MAX_NAME_CHARACTERS, THEME_FACTS, Alert
 from phospho_schemas.rows.webhooks import ChannelFormat
@@ -24,14 +23,6 @@ _SUBJECTS = {"event": "event", "theme": "theme"}
 FORM_FILTERS = ("version", "model", "language")
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class NewAlert:
-    """The fields of an alert, not checked yet, and its channels."""
-
-    fields: Json
-    channels: tuple[NewChannel, ...]
 
 
 def of_body(body: Mapping[str, Any]) -> NewAlert:

@@ -100,6 +100,11 @@ class Access:
         _note_sender(request, visitor)
         return visitor, form
 
+    async def form_visitor_and_project(self, request: Request, role: GivenRole = "editor") -> tuple[Visitor, str, Form]:
+        """Return the sender of a form of our pages, the project in its query, and the form."""
+        visitor, form = await self.form_visitor(request, role)
+        return visitor, await self.query_project(request, visitor), form
+
     async def upload_visitor(self, request: Request, max_bytes: int, role: Role = "editor") -> tuple[Visitor, Upload]:
         """Return the sender of a form with a file, and both; who may not send it has its body read no further."""
         visitor = await self.page_visitor(request, role)

@@ -62,8 +62,7 @@ class DeadLetterPages(Endpoints):
 
     async def act_on_many(self, request: Request) -> Response:
         """Replay or drop the waiting letters of a stage and reason."""
-        visitor, form = await self._access.form_visitor(request)
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request)
         selection = Selection(form.text("reason"), form.text("stage"), "waiting")
         act = self._bulk.drop if form.text("action") == "drop" else self._bulk.replay
         outcome = await act(visitor, project_id, selection)

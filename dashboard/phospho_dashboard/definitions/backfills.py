@@ -270,8 +270,8 @@ class BackfillPages(Endpoints):
 
     async def start(self, request: Request) -> Response:
         """Start a backfill, or show an estimate where the form asks for one."""
-        visitor, form = await self._access.form_visitor(request)
-        project_id, name = await self._access.query_project(request, visitor), _name(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        name = _name(request)
         typed = {"from": form.text("from"), "to": form.text("to")}
         try:
             zone = zone_of(await self._threads.run(self._registry.project, project_id), request)
@@ -291,8 +291,7 @@ class BackfillPages(Endpoints):
         return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
 
     async def cancel(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request)
-        project_id = await self._access.query_project(request, visitor)
+        _, project_id, form = await self._access.form_visitor_and_project(request)
         await self._threads.run(self._backfills.cancel, project_id, form.text("backfill_id"))
         return _to_page(project_id, _name(request))
 

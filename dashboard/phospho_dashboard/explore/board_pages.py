@@ -104,23 +104,20 @@ class BoardForms(Endpoints):
 
     async def create(self, request: Request) -> Response:
         """Create an empty board."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         fields = {"name": form.text("name"), "description": form.text("description", MAX_DESCRIPTION_CHARACTERS)}
         return _to(await self._threads.run(self._boards.create, project_id, fields, visitor.author))
 
     async def edit(self, request: Request) -> Response:
         """Change the name and the description of a board."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         fields = {"name": form.text("name"), "description": form.text("description", MAX_DESCRIPTION_CHARACTERS)}
         change = partial(self._boards.change, project_id, form.text("board_id"), fields, author=visitor.author)
         return _to(await self._threads.run(change))
 
     async def delete(self, request: Request) -> Response:
         """Delete a board, once it is confirmed."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         board = await self._threads.run(self._boards.board, project_id, form.text("board_id"))
         if not is_confirmed(form):
             effects = (f"Its {len(board.tiles)} tiles are gone for everybody. No task is deleted.",)
@@ -134,8 +131,7 @@ class BoardForms(Endpoints):
 
     async def add_tile(self, request: Request) -> Response:
         """Add a chart to a board, or to a new one where a name is given."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         tile = checked_tile(form.text("title"), form.text("query", 4000))
 
         def add() -> Board:
@@ -149,8 +145,7 @@ class BoardForms(Endpoints):
 
     async def edit_tile(self, request: Request) -> Response:
         """Rename, move or remove a tile."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         change = partial(_changed_tiles, form)
         edit = partial(self._boards.edit, project_id, form.text("board_id"), change, author=visitor.author)
         return _to(await self._threads.run(edit))

@@ -106,8 +106,7 @@ class ImportPages(Endpoints):
 
     async def pull(self, request: Request) -> Response:
         """Begin to pull from another system; what comes in is imported like a file."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         try:
             pull_request = _pull_request(form)
             staged = await self._files.add(project_id, f"{pull_request.source}.jsonl", io.BytesIO())
@@ -127,8 +126,7 @@ class ImportPages(Endpoints):
 
     async def act(self, request: Request) -> Response:
         """Check or import the file under the mapping of the form, or stop or remove it."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         staged = self._files.get(project_id, request.path_params["import_id"])
         action = form.text("action")
         if action == "remove":

@@ -88,15 +88,14 @@ class KeyPages(Endpoints):
 
     async def create(self, request: Request) -> Response:
         """Create a key and show its secret: this page, which no cache keeps, is the only place that has it."""
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "admin")
         new = await self._threads.run(created_key, self._registry, project_id, _key_fields(form))
         content = await self._content(project_id) | {"new_key": {"name": new.key.name, "api_key": new.secret}}
         return await self._page.render(request, visitor, content, status=201)
 
     async def revoke(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id, key_id = await self._access.query_project(request, visitor), form.text("key_id")
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "admin")
+        key_id = form.text("key_id")
         if not is_confirmed(form):
             revocation = await self._threads.run(self._revocation, project_id, key_id)
             return await self._confirmation_page.render(

@@ -129,7 +129,6 @@ class SampleDataForm(Endpoints):
         return [form_route("/sample-data", self.load)]
 
     async def load(self, request: Request) -> Response:
-        visitor, _ = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        _, project_id, _ = await self._access.form_visitor_and_project(request, "editor")
         await self._sample.load(project_id)
         return RedirectResponse(with_query("/", {"project": project_id}), 303)

@@ -101,8 +101,7 @@ class SettingsPages(Endpoints):
 
     async def change(self, request: Request) -> Response:
         """Change the fields that differ from those the form was shown with; changes of other people stay."""
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "admin")
         changes = _changes(form)
         deletion = await self._threads.run(self._deletion, project_id, changes.get("retention_days", ""))
         if deletion is not None and not is_confirmed(form):

@@ -74,8 +74,7 @@ class SavedViewForms(Endpoints):
         return [form_route("/saved-views/save", self.save), form_route("/saved-views/remove", self.remove)]
 
     async def save(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         view = await self._threads.run(
             self._saved.save,
             project_id,
@@ -87,7 +86,6 @@ class SavedViewForms(Endpoints):
         return RedirectResponse(view_path(view), 303)
 
     async def remove(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         view = await self._threads.run(self._saved.remove, project_id, form.text("view_id"))
         return RedirectResponse(with_query(f"/{view.page}", {"project": project_id}), 303)

@@ -72,8 +72,7 @@ class SqlPages(Endpoints):
 
     async def run(self, request: Request) -> Response:
         """Run a query: lead to its URL, which can be shared, or show the result of one that no URL holds."""
-        visitor, form = await self._access.form_visitor(request, "viewer")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "viewer")
         sql, chart = self._sql(form), form.text("chart")
         if len(urlencode({"query": sql})) > _MAX_URL_CHARACTERS:
             return await self._render(request, visitor, sql=sql, chart=chart)
@@ -87,8 +86,7 @@ class SqlPages(Endpoints):
         return await self._file(request, "Parquet", "parquet", "application/vnd.apache.parquet")
 
     async def save(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         sql, chart, name = self._sql(form), form.text("chart"), form.text("name", 2 * MAX_NAME_CHARACTERS)
         try:
             saved = await self._threads.run(
@@ -99,15 +97,13 @@ class SqlPages(Endpoints):
         return RedirectResponse(with_query(_PATH, {"project": project_id, "saved": saved.query_id}), 303)
 
     async def remove(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         await self._threads.run(self._saved.remove, project_id, form.text("query_id"))
         return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
 
     async def _file(self, request: Request, format_name: str, ending: str, media_type: str) -> Response:
         """Return the whole result as a file; what is wrong is shown on the page."""
-        visitor, form = await self._access.form_visitor(request, "viewer")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "viewer")
         sql = self._sql(form)
         try:
             body = await self._services.sql_threads.run(project_id, self._content, project_id, sql, format_name)

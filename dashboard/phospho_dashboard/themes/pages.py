@@ -72,8 +72,7 @@ class ThemeForms(Endpoints):
 
     async def edit(self, request: Request) -> Response:
         """Rename, hide, show, pin, unpin, merge or split a theme."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         theme_id, action = form.text("theme_id"), form.text("action")
         changes: dict[str, Any] = dict([_SWITCHES[action]]) if action in _SWITCHES else {}
         if action == "rename":
@@ -90,14 +89,12 @@ class ThemeForms(Endpoints):
 
     async def make_definition(self, request: Request) -> Response:
         """Make a definition of a theme, and lead to the form that changes it."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         definition = await self._threads.run(self._definitions.create, project_id, form.text("theme_id"), visitor)
         return RedirectResponse(with_query("/definitions", {"project": project_id, "name": definition.name}), 303)
 
     async def refresh(self, request: Request) -> Response:
         """Ask for a new discovery."""
-        visitor, form = await self._access.form_visitor(request, "editor")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         await self._threads.run(self._edits.refresh, project_id, visitor.author)
         return RedirectResponse(local_path(form.raw("next", 4000)), 303)

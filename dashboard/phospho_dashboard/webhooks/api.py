@@ -78,7 +78,7 @@ class WebhooksApi(ApiEndpoints):
             project_id, self._webhooks.test, project_id, request.path_params["webhook_id"]
         )
         detail = {"detail": attempt.detail} if attempt.detail else {}
-        return json_response({"is_delivered": 200 <= attempt.status < 300, "status": attempt.status} | detail)
+        return json_response({"is_delivered": attempt.is_success, "status": attempt.status} | detail)
 
     @api_endpoint(
         "post",

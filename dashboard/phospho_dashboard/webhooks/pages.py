@@ -18,7 +18,6 @@ from phospho_dashboard.web.urls import with_query
 from phospho_dashboard.webhooks.webhooks import (
     MAX_EVENT_NAMES,
     MAX_URL_CHARACTERS,
-    Attempt,
     NewWebhook,
     Webhooks,
     WebhookSending,
@@ -57,8 +56,7 @@ class WebhookPages(Endpoints):
 
     async def add(self, request: Request) -> Response:
         """Add a webhook, and show its secret: this page, which no cache keeps, is the only place that has it."""
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id = await self._access.query_project(request, visitor)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "admin")
         new = _new_webhook(form, visitor.author)
         try:
             webhook, secret = await self._threads.run(self._webhooks.add, project_id, new)
@@ -73,14 +71,14 @@ class WebhookPages(Endpoints):
         return await self._submit(request, self._webhooks.send_again)
 
     async def test(self, request: Request) -> Response:
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id, webhook_id = await self._access.query_project(request, visitor), form.text("webhook_id")
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "admin")
+        webhook_id = form.text("webhook_id")
         attempt = await self._slow_threads.run(project_id, self._webhooks.test, project_id, webhook_id)
-        return await self._render(request, visitor, test={"webhook_id": webhook_id, **_outcome(attempt)})
+        test = {"webhook_id": webhook_id, "is_delivered": attempt.is_success, "detail": attempt.reason}
+        return await self._render(request, visitor, test=test)
 
     async def _submit(self, request: Request, action: Callable[[str, str], object]) -> Response:
-        visitor, form = await self._access.form_visitor(request, "admin")
-        project_id = await self._access.query_project(request, visitor)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "admin")
         await self._threads.run(action, project_id, form.text("webhook_id"))
         return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
 
@@ -117,8 +115,3 @@ class WebhookPages(Endpoints):
 def _new_webhook(form: Form, author: str) -> NewWebhook:
     names = form.texts("event", 128)[:MAX_EVENT_NAMES]
     return NewWebhook(form.text("url", MAX_URL_CHARACTERS), names, bool(form.text("evidence")), author)
-
-
-def _outcome(attempt: Attempt) -> dict[str, Any]:
-    is_delivered = 200 <= attempt.status < 300
-    return {"is_delivered": is_delivered, "detail": attempt.detail or f"it answered HTTP {attempt.status}"}

@@ -26,6 +26,12 @@ class Attempt(Protocol):
     @property
     def detail(self) -> str: ...
 
+    @property
+    def is_success(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
 
 @dataclass(frozen=True)
 class WebhookSending:

@@ -201,12 +201,12 @@ def retry_or_give_up(delivery: WebhookDelivery, answer: Answer, now: datetime) -
     """Return a delivery after an attempt: delivered, pending until its next attempt, or dead after the eighth."""
     attempts = delivery.attempts + 1
     outcome = {"attempts": attempts, "response_status": answer.status}
-    if 200 <= answer.status < 300:
+    if answer.is_success:
         return delivery.model_copy(update=outcome | {"status": "delivered", "detail": ""})
     is_dead = attempts >= MAX_ATTEMPTS or answer.status == _GONE
     failure = {
         "status": "dead" if is_dead else "pending",
-        "detail": answer.detail or f"it answered HTTP {answer.status}",
+        "detail": answer.reason,
         "next_attempt_at": now + timedelta(seconds=_backoff_s(attempts)),
     }
     return delivery.model_copy(update=outcome | failure)

@@ -39,6 +39,16 @@ class Answer:
     status: int
     detail: str = ""
 
+    @property
+    def is_success(self) -> bool:
+        """True if the receiver has taken the request."""
+        return 200 <= self.status < 300
+
+    @property
+    def reason(self) -> str:
+        """Why the receiver has not taken it."""
+        return self.detail or f"it answered HTTP {self.status}"
+
 
 @dataclass(frozen=True)
 class Document:
