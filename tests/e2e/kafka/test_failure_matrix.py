@@ -1,4 +1,4 @@
-"""Cells of the failure matrix (ARCHITECTURE.md) that need a real Kafka and no test of their own has."""
+"""Cells of the failure matrix (docs/failures.md) that need a real Kafka and no test of their own has."""
 
 from __future__ import annotations
 
