@@ -33,18 +33,26 @@ _TEXT_FIELDS = ("text", "refusal", "transcript")
 _CITATION = "reference"
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content", "step-start", _CITATION})
 _RESULT_ENDINGS = ("_result", "-result", "_output", "_response")
-_RESULT_FIELDS = ("functionResponse", "function_response", "toolResult", "codeExecutionResult", "code_execution_result")
+_RESULT_FIELDS = (
+    "functionResponse",
+    "function_response",
+    "toolResult",
+    "codeExecutionResult",
+    "code_execution_result",
+    "tool_use_id",
+)
 
 # Fields of a response that are its text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's
-# legacy completions, Bedrock's Llama and Titan.
+# legacy completions, Bedrock's Llama and Titan, OpenAI's Agents.
 PLAIN_TEXT_FIELDS = (
     "response", "output_text", "text", "output", "generated_text", "completion", "generation", "outputText",
+    "final_output",
 )  # fmt: skip
 
 # Fields that hold a call: OpenAI, OpenAI's custom tools, Gemini, Bedrock.
 _CALL_FIELDS = ("function", "custom", "functionCall", "function_call", "toolUse")
-_NAME_FIELDS = ("name", "toolName")
-ARGUMENT_FIELDS = ("arguments", "input", "args", "parameters")
+_NAME_FIELDS = ("name", "toolName", "tool_name")
+ARGUMENT_FIELDS = ("arguments", "input", "args", "parameters", "tool_kwargs")
 _CALL_ENDINGS = ("_call", "-call", "tool_use", "_approval_request")
 # Fields that list calls. LangChain has those apart whose arguments are no JSON.
 _CALLS_FIELDS = (("tool_calls", "invalid_tool_calls"), ("toolCalls",))
@@ -76,11 +84,15 @@ def joined(parts: Iterable[Part]) -> str:
     return text
 
 
+# Fields of a message that hold what it says. LlamaIndex has blocks.
+_CONTENT_FIELDS = ("content", "parts", "blocks")
+
+
 def message_parts(message: Mapping[str, Any]) -> list[Part]:
     """Return the parts of a message: its content, refusal and audio transcript, then its calls of tools."""
     # Gemini cuts one answer into parts anywhere.
     kind = PIECE if message.get("role") == "model" else TEXT
-    parts = content_parts(message.get("content"), kind) or content_parts(message.get("parts"), kind)
+    parts = next((parts for name in _CONTENT_FIELDS if (parts := content_parts(message.get(name), kind))), [])
     parts += [Part(text) for text in (message.get("refusal"), _transcript(message)) if isinstance(text, str)]
     calls = _calls(message)
     # LangChain repeats the calls of a content list.
@@ -180,7 +192,7 @@ def _transcript(message: Mapping[str, Any]) -> Any:
 
 
 def _is_thought(part: Mapping[str, Any]) -> bool:
-    kind = part.get("type")
+    kind = part.get("type") or part.get("block_type")
     return part.get("thought") is True or (isinstance(kind, str) and kind in _THOUGHTS)
 
 
@@ -195,7 +207,7 @@ def _text_of(part: Mapping[str, Any]) -> str | None:
 
 
 def _unnamed_parts(part: Mapping[str, Any], kind: str, depth: int) -> list[Part]:
-    part_type = part.get("type")
+    part_type = part.get("type") or part.get("block_type")
     if isinstance(part_type, str) and part_type != "message":
         if part_type.endswith((*_CALL_ENDINGS, *_PIECE_ENDINGS)) and part_type not in _MEDIA_ITEMS:
             return []

@@ -8,14 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .conversations import ASSISTANT, conversation_of, last_text
-from .envelopes import is_langchain_chunk, langchain_fields
+from .envelopes import is_langchain_chunk, langchain_fields, listed_answers
 from .parts import PLAIN_TEXT_FIELDS, Part, content_parts, item_parts, joined, message_parts
 from .streams import Assembly
 
 __all__ = ["output_text"]
-
-# Lists of answers of Bedrock's Titan and Mistral, and the field that tells them from other lists.
-_ANSWER_LISTS = (("results", "outputText"), ("outputs", "stop_reason"))
 
 
 def output_text(value: Any) -> str | None:
@@ -56,7 +53,8 @@ def _of_list(values: Sequence[Any]) -> str | None:
 
 def _is_content(value: Any) -> bool:
     """Return whether *value* is a part of a content list, as the AI SDK and LangChain have them."""
-    return isinstance(value, Mapping) and value.get("type") in ("text", "output_text", "tool-call", "tool_use")
+    kinds = ("text", "output_text", "tool-call", "tool_use")
+    return isinstance(value, Mapping) and value.get("type") in kinds and "snapshot" not in value
 
 
 def _choices(value: Mapping[str, Any]) -> list[Part] | None:
@@ -116,20 +114,16 @@ def _message(value: Mapping[str, Any]) -> list[Part] | None:
 
 
 def _answer_list(value: Mapping[str, Any]) -> list[Part] | None:
-    """Read the answers of Bedrock's Titan and Mistral."""
-    for field, sign in _ANSWER_LISTS:
-        answers = value.get(field)
-        if (
-            isinstance(answers, list)
-            and answers
-            and all(isinstance(item, Mapping) and sign in item for item in answers)
-        ):
-            return _first_with_text([_text_field(answer) or [] for answer in answers])
-    return None
+    """Read the answers of Bedrock's Titan and Mistral, and of watsonx."""
+    answers = listed_answers(value)
+    return _first_with_text([_text_field(answer) or [] for answer in answers]) if answers else None
 
 
 def _text_field(value: Mapping[str, Any]) -> list[Part] | None:
     text = next((value[field] for field in PLAIN_TEXT_FIELDS if isinstance(value.get(field), str)), None)
+    pieces = value.get("output")
+    if text is None and isinstance(pieces, list) and pieces and all(isinstance(piece, str) for piece in pieces):
+        text = "".join(pieces)  # Replicate
     if text is None:
         return None
     calls = message_parts({name: value.get(name) for name in ("tool_calls", "toolCalls")})
@@ -143,6 +137,15 @@ def _last_step(value: Mapping[str, Any]) -> list[Part] | None:
     if not isinstance(last, Mapping) or not isinstance(last.get("content"), list) or "finishReason" not in last:
         return None
     return content_parts(last["content"])
+
+
+def _interaction_steps(value: Mapping[str, Any]) -> list[Part] | None:
+    """Read the steps of Gemini's interactions: outputs of the model and calls, in order."""
+    steps = value.get("steps")
+    if value.get("object") != "interaction" or not isinstance(steps, list):
+        return None
+    own_steps = [step for step in steps if isinstance(step, Mapping) and step.get("type") != "user_input"]
+    return [part for step in own_steps for part in item_parts(step)]
 
 
 def _object(value: Mapping[str, Any]) -> list[Part] | None:
@@ -163,6 +166,7 @@ def _first_with_text(answers: Sequence[list[Part]]) -> list[Part]:
 
 _READERS: tuple[Callable[[Mapping[str, Any]], list[Part] | None], ...]
 _READERS = (
-    _choices, _response_items, _candidates, _generations, _message, _answer_list, _text_field, _last_step, _object,
+    _choices, _response_items, _candidates, _generations, _message, _answer_list, _text_field, _last_step,
+    _interaction_steps, _object,
     _content,
 )  # fmt: skip

@@ -16,12 +16,14 @@ USER, ASSISTANT, SYSTEM, TOOL = "user", "assistant", "system", "tool"
 # Roles of OpenAI, Anthropic, Gemini, Cohere and LangChain.
 _ROLES = {
     "user": USER,
+    "user_input": USER,
     "human": USER,
     "humanmessagechunk": USER,
     "assistant": ASSISTANT,
     "ai": ASSISTANT,
     "aimessagechunk": ASSISTANT,
     "model": ASSISTANT,
+    "model_output": ASSISTANT,
     "chatbot": ASSISTANT,
     "system": SYSTEM,
     "developer": SYSTEM,
@@ -108,6 +110,8 @@ def _message(value: Any) -> Message | None:
     if not isinstance(value, Mapping):
         return None
     value = langchain_fields(value)
+    if isinstance(value.get("message"), Mapping) and value.get("type") in (USER, ASSISTANT):
+        value = value["message"]  # Claude's Agent SDK
     role = _role(value)
     if role is None:
         # An item of Responses. Results of other APIs are parts of messages.

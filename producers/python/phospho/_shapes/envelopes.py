@@ -7,7 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["is_langchain_chunk", "langchain_fields", "without_envelope"]
+__all__ = ["is_langchain_chunk", "langchain_fields", "listed_answers", "without_envelope"]
+
+# Lists of answers of Bedrock's Titan and Mistral and of watsonx, and the field that tells them from other lists.
+_ANSWER_LISTS = (("results", "outputText"), ("outputs", "stop_reason"), ("results", "generated_text"))
 
 
 def langchain_fields(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -32,6 +35,19 @@ def without_envelope(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return langchain_fields(value)
 
 
+def listed_answers(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the answers in a response, or a chunk, of Bedrock's Titan and Mistral and of watsonx."""
+    for field, sign in _ANSWER_LISTS:
+        answers = value.get(field)
+        if (
+            isinstance(answers, list)
+            and answers
+            and all(isinstance(each, Mapping) and sign in each for each in answers)
+        ):
+            return answers
+    return []
+
+
 def _class_name(path: Any) -> str:
     """Return the name of a LangChain class as the type of its messages: "Human" for a HumanMessage."""
     name = path[-1] if isinstance(path, list) and path else ""
@@ -43,4 +59,5 @@ def _document(content: Any) -> Mapping[str, Any]:
         document = json.loads(content) if isinstance(content, str) else content
     except (ValueError, RecursionError):
         document = None
-    return document if isinstance(document, Mapping) else {}
+    # The chunks of Bedrock's agents are plain text.
+    return document if isinstance(document, Mapping) else {"completion": content}

@@ -25,11 +25,12 @@ _USAGE_FIELDS = (
 _COUNT_FIELDS = ("billed_units", "tokens")
 _HOLDERS = (
     "message", "response", "metadata", "meta", "response_metadata", "llm_output", "chunk", "delta", "x_groq",
+    "interaction",
 )  # fmt: skip
 
 _TOKENS_IN = (
     "prompt_tokens", "prompt_token_count", "promptTokenCount", "promptTokens", "prompt_eval_count",
-    "inputTextTokenCount",
+    "inputTextTokenCount", "input_token_count", "total_input_tokens",
 )  # fmt: skip
 # Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
 _TOKENS_IN_WITHOUT_CACHE = ("input_tokens", "inputTokens", "inputTokenCount")
@@ -49,17 +50,35 @@ _TOKENS_OUT = (
     "eval_count",
     "outputTokenCount",
     "generation_token_count",
+    "generated_token_count",
+    "total_output_tokens",
     "totalOutputTextTokenCount",
     "tokenCount",
 )
 # Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
-_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
-_TOOL_PROMPTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount")
+_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount", "total_thought_tokens")
+_TOOL_PROMPTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount", "total_tool_use_tokens")
+# The AI SDK of version 5 passes on what the provider counts: Anthropic counts these apart, OpenAI does not.
+_CACHED = "cachedInputTokens"
+# These are among the tokens out, but not where the total has them besides, as xAI's has.
+_REASONING = "reasoning_tokens"
+_DETAILS = ("completion_tokens_details", "output_tokens_details")
 _TOTALS = ("total_tokens", "total_token_count", "totalTokenCount", "totalTokens")
 _DURATION = "total_duration"
 _LANGCHAIN_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _COUNTS = frozenset(
-    [*_TOKENS_IN, *_TOKENS_IN_WITHOUT_CACHE, *_CACHE, *_TOKENS_OUT, *_THOUGHTS, *_TOOL_PROMPTS, *_TOTALS, _DURATION]
+    [
+        *_TOKENS_IN,
+        *_TOKENS_IN_WITHOUT_CACHE,
+        *_CACHE,
+        *_TOKENS_OUT,
+        *_THOUGHTS,
+        *_TOOL_PROMPTS,
+        *_TOTALS,
+        _DURATION,
+        _CACHED,
+        _REASONING,
+    ]
 )
 
 
@@ -128,12 +147,14 @@ def merge_counts(counts: dict[str, Any], value: Any) -> None:
     for holder in _holders(value):
         sources = [source for field in _USAGE_FIELDS if isinstance(source := holder.get(field), Mapping)]
         counted = [each[field] for each in (holder, *sources) for field in _COUNT_FIELDS if field in each]
+        counted += [source[field] for source in sources for field in _DETAILS if field in source]
         for source in (holder, *sources, *(each for each in counted if isinstance(each, Mapping))):
             for name, figure in source.items():
                 if name in _COUNTS:
                     # The AI SDK's providers say {"total": …}.
                     figure = figure.get("total") if isinstance(figure, Mapping) else figure
-                    if figure is not None:
+                    # watsonx counts the prompt in its first chunk alone.
+                    if figure is not None and (figure != 0 or name not in counts):
                         counts[name] = figure
 
 
@@ -141,10 +162,14 @@ def usage_of_counts(counts: Mapping[str, Any]) -> Usage:
     """Return the figures of counts under the names of any API."""
     tokens_in = _first(counts, _TOKENS_IN)
     if tokens_in is None and (uncached := _first(counts, _TOKENS_IN_WITHOUT_CACHE)) is not None:
+        cached = count(counts.get(_CACHED)) or 0
         tokens_in = uncached + sum(count(counts.get(name)) or 0 for name in _CACHE)
+        tokens_in += cached if cached > uncached else 0
     tokens_in = _plus(tokens_in, _first(counts, _TOOL_PROMPTS))
     tokens_out = _plus(_first(counts, _TOKENS_OUT), _first(counts, _THOUGHTS))
-    total = _first(counts, _TOTALS)
+    total, reasoning = _first(counts, _TOTALS), count(counts.get(_REASONING))
+    if reasoning and total and total == (tokens_in or 0) + (tokens_out or 0) + reasoning:
+        tokens_out = _plus(tokens_out, reasoning)
     if tokens_in is not None and tokens_out is not None:
         total = max(total or 0, tokens_in + tokens_out)
     duration_ns = duration(counts.get(_DURATION))

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .answer_parts import AUDIO, BLOCKS, CALLS, CONTENT, REFUSAL, AnswerParts, number
+from .answer_parts import AUDIO, BLOCKS, CALLS, CONTENT, REFUSAL, number
 from .envelopes import is_langchain_chunk, without_envelope
 from .figures import Usage, merge_counts, model_name, usage_of_counts
 from .parts import (
     CALL,
     PIECE,
-    PLAIN_TEXT_FIELDS,
     TEXT,
     Part,
     arguments_text,
@@ -22,6 +21,7 @@ from .parts import (
     item_parts,
     message_parts,
 )
+from .text_chunks import TextChunks
 
 __all__ = ["Assembly"]
 
@@ -45,10 +45,11 @@ _BEDROCK_EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "co
 _DONE = "[DONE]"
 
 
-class Assembly(AnswerParts):
+class Assembly(TextChunks):
     """
     One answer of which chunks are added: OpenAI, Assistants, Azure, LiteLLM, Anthropic, Gemini, Bedrock, Ollama,
-    Cohere, LangChain, the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk adds nothing.
+    Cohere, LangChain, LlamaIndex, the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk
+    adds nothing.
     """
 
     def __init__(self) -> None:
@@ -56,8 +57,6 @@ class Assembly(AnswerParts):
         self._counts: dict[str, Any] = {}
         self._model = ""
         self._block = -1
-        # The field of the chunks that are text in one field.
-        self._text_field = ""
         # Where the texts of the AI SDK and of Assistants go, by their ids.
         self._text_positions: dict[str, int] = {}
 
@@ -72,7 +71,10 @@ class Assembly(AnswerParts):
             chunk = chunk["chunk"]  # an event of OpenAI's stream helper
         chunk = without_envelope(chunk)
         self.add_figures(chunk)
-        return "snapshot" in chunk or any(read(self, chunk) for read in _READERS)
+        if "snapshot" in chunk and not str(chunk.get("type")).startswith("response."):
+            self._helper_event(chunk)
+            return True
+        return any(read(self, chunk) for read in _READERS)
 
     def add_figures(self, chunk: Any) -> None:
         """Add the token counts and the model of a chunk, without its text."""
@@ -101,9 +103,11 @@ class Assembly(AnswerParts):
 
     def _chat_choice(self, index: int, choice: Mapping[str, Any]) -> None:
         self._grow((index, CONTENT), choice.get("text"))
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, Mapping):
-            self._message_delta(index, delta)
+        delta = choice.get("delta")
+        # Beside a delta, Perplexity's message is all that came so far.
+        message = delta if isinstance(delta, Mapping) else choice.get("message")
+        if isinstance(message, Mapping):
+            self._message_delta(index, message)
 
     def _message_delta(self, choice: int, delta: Mapping[str, Any]) -> None:
         content, audio, call = delta.get("content"), delta.get("audio"), delta.get("function_call")
@@ -330,15 +334,6 @@ class Assembly(AnswerParts):
             return True
         return False
 
-    def _plain_text(self, chunk: Mapping[str, Any]) -> bool:
-        """Chunks that are text in one field. In an answer of another shape or field they are unknown ones."""
-        field = next((field for field in PLAIN_TEXT_FIELDS if isinstance(chunk.get(field), str)), "")
-        if not field or (self._parts and field != self._text_field):
-            return False
-        self._text_field = field
-        self._grow((0, CONTENT), chunk[field])
-        return True
-
 
 def _calls_of(holder: Any) -> list[Mapping[str, Any]]:
     calls = holder.get("tool_calls") if isinstance(holder, Mapping) else None
@@ -353,8 +348,14 @@ _READERS = (
     Assembly._gemini,
     Assembly._bedrock,
     Assembly._assistants,
+    Assembly._interaction,
     Assembly._cohere,
+    Assembly._transcription,
     Assembly._ai_sdk,
+    Assembly._token,
+    Assembly._listed_answers,
+    Assembly._agent_message,
+    Assembly._llama_index,
     Assembly._message,
     Assembly._plain_text,
 )

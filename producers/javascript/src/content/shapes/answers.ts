@@ -2,17 +2,12 @@
 
 import { encode, isObject, type Json, type JsonObject } from "../json.js";
 import { conversationOf, lastText } from "./conversations.js";
-import { isLangchainChunk, langchainFields } from "./envelopes.js";
+import { isLangchainChunk, langchainFields, listedAnswers } from "./envelopes.js";
 import { contentParts, itemParts, joined, messageParts, type Part, PLAIN_TEXT_FIELDS } from "./parts.js";
 import { Assembly } from "./streams.js";
 
 type Reader = (value: JsonObject) => Part[] | undefined;
 
-// Lists of answers of Bedrock's Titan and Mistral, and the field that tells them from other lists.
-const ANSWER_LISTS = [
-  ["results", "outputText"],
-  ["outputs", "stop_reason"],
-] as const;
 // Parts of a content list, as the AI SDK and LangChain have them.
 const CONTENT_TYPES = new Set<Json>(["text", "output_text", "tool-call", "tool_use"]);
 
@@ -42,7 +37,9 @@ function ofList(values: Json[]): string | undefined {
   if (conversation) return lastText(conversation, "assistant");
   if (
     values.length > 0 &&
-    values.every((value) => isObject(value) && CONTENT_TYPES.has(value.type ?? null))
+    values.every(
+      (value) => isObject(value) && CONTENT_TYPES.has(value.type ?? null) && !("snapshot" in value),
+    )
   ) {
     return joined(contentParts(values));
   }
@@ -95,22 +92,25 @@ function message(value: JsonObject): Part[] | undefined {
   return isObject(nested) && ("role" in nested || "content" in nested) ? messageParts(nested) : undefined;
 }
 
-/** Read the answers of Bedrock's Titan and Mistral. */
+/** Read the answers of Bedrock's Titan and Mistral, and of watsonx. */
 function answerList(value: JsonObject): Part[] | undefined {
-  for (const [field, sign] of ANSWER_LISTS) {
-    const answers = value[field];
-    if (!Array.isArray(answers) || answers.length === 0) continue;
-    if (!answers.every((answer) => isObject(answer) && sign in answer)) continue;
-    return firstWithText(answers.filter(isObject).map((answer) => textField(answer) ?? []));
-  }
-  return undefined;
+  const answers = listedAnswers(value);
+  return answers.length > 0 ? firstWithText(answers.map((answer) => textField(answer) ?? [])) : undefined;
 }
 
 function textField(value: JsonObject): Part[] | undefined {
-  const text = PLAIN_TEXT_FIELDS.map((field) => value[field]).find((field) => typeof field === "string");
+  const field = PLAIN_TEXT_FIELDS.map((name) => value[name]).find((name) => typeof name === "string");
+  const text = field ?? joinedPieces(value.output);
   if (text === undefined) return undefined;
   const calls = { tool_calls: value.tool_calls ?? null, toolCalls: value.toolCalls ?? null };
   return [{ text, kind: "text" }, ...messageParts(calls)];
+}
+
+/** Return the text of Replicate's list of pieces. */
+function joinedPieces(pieces: Json | undefined): string | undefined {
+  const isText =
+    Array.isArray(pieces) && pieces.length > 0 && pieces.every((piece) => typeof piece === "string");
+  return isText ? pieces.join("") : undefined;
 }
 
 /** Read the result of the AI SDK: the last of its steps is the answer. */
@@ -118,6 +118,14 @@ function lastStep({ steps }: JsonObject): Part[] | undefined {
   const last = Array.isArray(steps) ? steps.at(-1) : undefined;
   const isStep = isObject(last) && Array.isArray(last.content) && "finishReason" in last;
   return isStep ? contentParts(last.content) : undefined;
+}
+
+/** Read the steps of Gemini's interactions: outputs of the model and calls, in order. */
+function interactionSteps({ object: kind, steps }: JsonObject): Part[] | undefined {
+  if (kind !== "interaction" || !Array.isArray(steps)) return undefined;
+  return steps
+    .filter((step) => isObject(step) && step.type !== "user_input")
+    .flatMap((step) => itemParts(step as JsonObject));
 }
 
 /** Read the object of the AI SDK's `generateObject`. */
@@ -144,6 +152,7 @@ const READERS: readonly Reader[] = [
   answerList,
   textField,
   lastStep,
+  interactionSteps,
   object,
   content,
 ];

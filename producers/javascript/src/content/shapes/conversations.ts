@@ -24,6 +24,8 @@ const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
   ["aimessagechunk", "assistant"],
   ["model", "assistant"],
   ["chatbot", "assistant"],
+  ["user_input", "user"],
+  ["model_output", "assistant"],
   ["system", "system"],
   ["developer", "system"],
   ["tool", "tool"],
@@ -92,7 +94,8 @@ function messageOf(sent: Json): Message | undefined {
     return role && { role, text: joined(contentParts(sent[1])) };
   }
   if (!isObject(sent)) return undefined;
-  const value = langchainFields(sent);
+  const isAgents = isObject(sent.message) && (sent.type === "user" || sent.type === "assistant");
+  const value = isAgents ? (sent.message as JsonObject) : langchainFields(sent); // Claude's Agent SDK
   const role = roleNamed(value.role) ?? roleNamed(value.type);
   // An item of Responses. Results of other APIs are parts of messages.
   if (!role) return String(value.type).endsWith("_call_output") ? { role: "tool", text: "" } : undefined;

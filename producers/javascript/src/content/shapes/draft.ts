@@ -21,6 +21,8 @@ export class Draft {
   readonly #placesById = new Map<string, Place>();
   /** The field of the chunks that are text in one field. */
   textField = "";
+  /** Whether the text is that of events which a stream helper adds. */
+  hasHelperText = false;
 
   grow(place: Place, text: Json | undefined, kind: Kind = "text"): void {
     if (typeof text === "string" && text) this.parts.at(place, kind).text += text;

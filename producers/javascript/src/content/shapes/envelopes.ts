@@ -2,6 +2,13 @@
 
 import { isObject, type Json, type JsonObject } from "../json.js";
 
+// Lists of answers of Bedrock's Titan and Mistral and of watsonx, and the field that tells them from other lists.
+const ANSWER_LISTS = [
+  ["results", "outputText"],
+  ["outputs", "stop_reason"],
+  ["results", "generated_text"],
+] as const;
+
 /** Return the fields of an object that LangChain has serialised; any other object as it is. */
 export function langchainFields(value: JsonObject): JsonObject {
   if (value.type !== "constructor" || !isObject(value.kwargs)) return value;
@@ -21,6 +28,16 @@ export function withoutEnvelope(value: JsonObject): JsonObject {
   return langchainFields(value);
 }
 
+/** Return the answers in a response, or a chunk, of Bedrock's Titan and Mistral and of watsonx. */
+export function listedAnswers(value: JsonObject): JsonObject[] {
+  for (const [field, sign] of ANSWER_LISTS) {
+    const answers = value[field];
+    const isListed = Array.isArray(answers) && answers.every((answer) => isObject(answer) && sign in answer);
+    if (isListed && answers.length > 0) return answers as JsonObject[];
+  }
+  return [];
+}
+
 /** Return the name of a LangChain class as the type of its messages: "Human" for a HumanMessage. */
 function className(path: Json | undefined): string {
   const name = Array.isArray(path) ? path.at(-1) : undefined;
@@ -30,8 +47,8 @@ function className(path: Json | undefined): string {
 function documentOf(content: Json | undefined): JsonObject {
   try {
     const document: Json | undefined = typeof content === "string" ? JSON.parse(content) : content;
-    return isObject(document) ? document : {};
-  } catch {
-    return {};
-  }
+    if (isObject(document)) return document;
+  } catch {}
+  // The chunks of Bedrock's agents are plain text.
+  return { completion: content ?? null };
 }

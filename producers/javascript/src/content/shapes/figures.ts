@@ -35,6 +35,7 @@ const HOLDERS = [
   "chunk",
   "delta",
   "x_groq",
+  "interaction",
 ];
 
 const TOKENS_IN = [
@@ -44,6 +45,8 @@ const TOKENS_IN = [
   "promptTokens",
   "prompt_eval_count",
   "inputTextTokenCount",
+  "input_token_count",
+  "total_input_tokens",
 ];
 // Beside these, Anthropic and Bedrock count the tokens of the cache apart. The other APIs include them.
 const TOKENS_IN_WITHOUT_CACHE = ["input_tokens", "inputTokens", "inputTokenCount"];
@@ -63,12 +66,19 @@ const TOKENS_OUT = [
   "eval_count",
   "outputTokenCount",
   "generation_token_count",
+  "generated_token_count",
+  "total_output_tokens",
   "totalOutputTextTokenCount",
   "tokenCount",
 ];
 // Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
-const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount"];
-const TOOL_PROMPTS = ["tool_use_prompt_token_count", "toolUsePromptTokenCount"];
+const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount", "total_thought_tokens"];
+const TOOL_PROMPTS = ["tool_use_prompt_token_count", "toolUsePromptTokenCount", "total_tool_use_tokens"];
+// The AI SDK of version 5 passes on what the provider counts: Anthropic counts these apart, OpenAI does not.
+const CACHED = "cachedInputTokens";
+// These are among the tokens out, but not where the total has them besides, as xAI's has.
+const REASONING = "reasoning_tokens";
+const DETAILS = ["completion_tokens_details", "output_tokens_details"];
 const TOTALS = ["total_tokens", "total_token_count", "totalTokenCount", "totalTokens"];
 const LANGCHAIN_COUNTS = ["input_tokens", "output_tokens", "total_tokens"];
 const COUNTS: ReadonlySet<string> = new Set([
@@ -79,6 +89,8 @@ const COUNTS: ReadonlySet<string> = new Set([
   ...THOUGHTS,
   ...TOOL_PROMPTS,
   ...TOTALS,
+  CACHED,
+  REASONING,
 ]);
 
 /** Return the model that *value* names; of a list of chunks, the first one named. Empty where none is. */
@@ -130,11 +142,13 @@ export function mergeCounts(counts: JsonObject, value: Json): void {
   for (const holder of holders(value)) {
     const found = USAGE_FIELDS.map((field) => holder[field]).filter(isObject);
     const counted = [holder, ...found].flatMap((source) => COUNT_FIELDS.map((field) => source[field]));
+    counted.push(...found.flatMap((source) => DETAILS.map((field) => source[field])));
     for (const source of [holder, ...found, ...counted.filter(isObject)]) {
       for (const [name, figure] of Object.entries(source)) {
         // The AI SDK's providers say {"total": …}.
         const number = isObject(figure) ? figure.total : figure;
-        if (COUNTS.has(name) && number != null) counts[name] = number;
+        // watsonx counts the prompt in its first chunk alone.
+        if (COUNTS.has(name) && number != null && (number !== 0 || !(name in counts))) counts[name] = number;
       }
     }
   }
@@ -143,13 +157,24 @@ export function mergeCounts(counts: JsonObject, value: Json): void {
 /** Return the figures of counts under the names of any API. */
 export function usageOfCounts(counts: JsonObject): Usage {
   const uncached = first(counts, TOKENS_IN_WITHOUT_CACHE);
-  const cached = CACHE.reduce((sum, name) => sum + (count(counts[name]) ?? 0), 0);
-  const prompt = first(counts, TOKENS_IN) ?? (uncached === undefined ? undefined : uncached + cached);
+  const prompt =
+    first(counts, TOKENS_IN) ??
+    (uncached === undefined ? undefined : uncached + cachedBesides(counts, uncached));
   const tokensIn = plus(prompt, first(counts, TOOL_PROMPTS));
-  const tokensOut = plus(first(counts, TOKENS_OUT), first(counts, THOUGHTS));
+  const counted = plus(first(counts, TOKENS_OUT), first(counts, THOUGHTS));
   const total = first(counts, TOTALS);
+  const reasoning = count(counts[REASONING]) ?? 0;
+  const isBesides = reasoning > 0 && total === (tokensIn ?? 0) + (counted ?? 0) + reasoning;
+  const tokensOut = isBesides ? plus(counted, reasoning) : counted;
   const isWhole = tokensIn !== undefined && tokensOut !== undefined;
   return { tokensIn, tokensOut, total: isWhole ? Math.max(total ?? 0, tokensIn + tokensOut) : total };
+}
+
+/** Return the tokens of the cache that are not among *uncached*. */
+function cachedBesides(counts: JsonObject, uncached: number): number {
+  const cached = count(counts[CACHED]) ?? 0;
+  const apart = CACHE.reduce((sum, name) => sum + (count(counts[name]) ?? 0), 0);
+  return apart + (cached > uncached ? cached : 0);
 }
 
 /** Return *sent* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */

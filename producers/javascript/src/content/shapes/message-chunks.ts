@@ -1,9 +1,9 @@
-/** Chunks with pieces of a message: Chat Completions, Gemini, lines of Ollama, LangChain, and text in one field. */
+/** Chunks with pieces of a message: Chat Completions, Gemini, lines of Ollama, and LangChain. */
 
 import { isObject, type Json, type JsonObject } from "../json.js";
 import { CALLS, CONTENT, type Draft, isFilled, number } from "./draft.js";
 import { isLangchainChunk } from "./envelopes.js";
-import { contentParts, PLAIN_TEXT_FIELDS } from "./parts.js";
+import { contentParts } from "./parts.js";
 
 /** Chat Completions and legacy completions. Azure's chunks may lack choices or their delta. */
 export function addChat(draft: Draft, chunk: JsonObject): boolean {
@@ -13,7 +13,8 @@ export function addChat(draft: Draft, chunk: JsonObject): boolean {
   for (const choice of chunk.choices.filter(isObject)) {
     const index = number(choice, "index");
     draft.grow([index, CONTENT], choice.text);
-    const delta = choice.delta || choice.message;
+    // Beside a delta, Perplexity's message is all that came so far.
+    const delta = isObject(choice.delta) ? choice.delta : choice.message;
     if (isObject(delta)) draft.addMessageDelta(index, delta);
   }
   return true;
@@ -31,15 +32,6 @@ export function addMessage(draft: Draft, chunk: JsonObject): boolean {
     return true;
   }
   return false;
-}
-
-/** Chunks that are text in one field. In an answer of another shape or field they are unknown ones. */
-export function addPlainText(draft: Draft, chunk: JsonObject): boolean {
-  const field = PLAIN_TEXT_FIELDS.find((name) => typeof chunk[name] === "string");
-  if (field === undefined || (!draft.parts.isEmpty && field !== draft.textField)) return false;
-  draft.textField = field;
-  draft.grow([0, CONTENT], chunk[field]);
-  return true;
 }
 
 export function addGemini(draft: Draft, chunk: JsonObject): boolean {

@@ -31,10 +31,11 @@ const RESULT_FIELDS = [
   "toolResult",
   "codeExecutionResult",
   "code_execution_result",
+  "tool_use_id",
 ];
 
 // Fields of a response that are its text: Ollama, Responses' helper, the AI SDK, apps of their own, TGI, Anthropic's
-// legacy completions, Bedrock's Llama and Titan.
+// legacy completions, Bedrock's Llama and Titan, OpenAI's Agents.
 export const PLAIN_TEXT_FIELDS = [
   "response",
   "output_text",
@@ -44,12 +45,15 @@ export const PLAIN_TEXT_FIELDS = [
   "completion",
   "generation",
   "outputText",
+  "final_output",
 ];
 
 // Fields that hold a call: OpenAI, OpenAI's custom tools, Gemini, Bedrock.
 const CALL_FIELDS = ["function", "custom", "functionCall", "function_call", "toolUse"];
-const NAME_FIELDS = ["name", "toolName"];
-export const ARGUMENT_FIELDS = ["arguments", "input", "args", "parameters"];
+const NAME_FIELDS = ["name", "toolName", "tool_name"];
+export const ARGUMENT_FIELDS = ["arguments", "input", "args", "parameters", "tool_kwargs"];
+// Fields of a message that hold what it says. LlamaIndex has blocks.
+const CONTENT_FIELDS = ["content", "parts", "blocks"];
 const CALL_ENDINGS = ["_call", "-call", "tool_use", "_approval_request"];
 // Fields that list calls. LangChain has those apart whose arguments are no JSON.
 const CALLS_FIELDS = [["tool_calls", "invalid_tool_calls"], ["toolCalls"]];
@@ -93,8 +97,8 @@ function hasOwnLine(kind: Kind | undefined): boolean {
 export function messageParts(message: JsonObject): Part[] {
   // Gemini cuts one answer into parts anywhere.
   const kind = message.role === "model" ? "piece" : "text";
-  const content = contentParts(message.content, kind);
-  const parts = content.length > 0 ? content : contentParts(message.parts, kind);
+  const contents = CONTENT_FIELDS.map((field) => contentParts(message[field], kind));
+  const parts = contents.find((content) => content.length > 0) ?? [];
   const transcript = isObject(message.audio) ? message.audio.transcript : undefined;
   for (const text of [message.refusal, transcript]) {
     if (typeof text === "string") parts.push({ text, kind: "text" });
@@ -179,7 +183,7 @@ function callPart(text: string | undefined): Part[] {
 }
 
 function isThought(part: JsonObject): boolean {
-  return part.thought === true || THOUGHTS.has(part.type ?? null);
+  return part.thought === true || THOUGHTS.has(part.type || part.block_type || null);
 }
 
 function textOf(part: JsonObject): string | undefined {
@@ -192,10 +196,11 @@ function textOf(part: JsonObject): string | undefined {
 }
 
 function unnamedParts(part: JsonObject, kind: Kind, depth: number): Part[] {
-  if (typeof part.type === "string" && part.type !== "message") {
-    const isCall = endsWith(part.type, [...CALL_ENDINGS, ...PIECE_ENDINGS]);
-    if (isCall && !MEDIA_ITEMS.has(part.type)) return [];
-    return [{ text: `[${part.type}]`, kind: "media" }];
+  const type = part.type || part.block_type;
+  if (typeof type === "string" && type !== "message") {
+    const isCall = endsWith(type, [...CALL_ENDINGS, ...PIECE_ENDINGS]);
+    if (isCall && !MEDIA_ITEMS.has(type)) return [];
+    return [{ text: `[${type}]`, kind: "media" }];
   }
   const field = MEDIA_FIELDS.find((name) => part[name] != null);
   if (field) return [{ text: `[${field}]`, kind: "media" }];

@@ -5,9 +5,19 @@ import { addAiSdk, addAnthropic, addBedrock, addCohere } from "./block-events.js
 import { CONTENT, Draft } from "./draft.js";
 import { withoutEnvelope } from "./envelopes.js";
 import { mergeCounts, modelName, type Usage, usageOfCounts } from "./figures.js";
-import { addChat, addGemini, addMessage, addPlainText } from "./message-chunks.js";
+import { addChat, addGemini, addMessage } from "./message-chunks.js";
 import { addAssistants, addResponses } from "./openai-events.js";
 import { joined } from "./parts.js";
+import {
+  addAgentMessage,
+  addHelperEvent,
+  addInteraction,
+  addListedAnswers,
+  addLlamaIndex,
+  addPlainText,
+  addToken,
+  addTranscription,
+} from "./text-chunks.js";
 
 /** Add a chunk of one API to a draft. Return whether the chunk has its shape. */
 type AddChunk = (draft: Draft, chunk: JsonObject) => boolean;
@@ -20,15 +30,22 @@ const SHAPES: readonly AddChunk[] = [
   addGemini,
   addBedrock,
   addAssistants,
+  addInteraction,
   addCohere,
+  addTranscription,
   addAiSdk,
+  addToken,
+  addListedAnswers,
+  addAgentMessage,
+  addLlamaIndex,
   addMessage,
   addPlainText,
 ];
 
 /**
  * One answer of which chunks are added: OpenAI, Assistants, Azure, LiteLLM, Anthropic, Gemini, Bedrock, Ollama, Cohere,
- * LangChain, the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk adds nothing.
+ * LangChain, LlamaIndex, the AI SDK, and the events that the libraries' stream helpers add. An unknown chunk adds
+ * nothing.
  */
 export class Assembly {
   readonly #draft = new Draft();
@@ -45,7 +62,11 @@ export class Assembly {
     const isHelperEvent = value.type === "chunk" && isObject(value.chunk); // of OpenAI's stream helper
     const chunk = withoutEnvelope(isHelperEvent ? (value.chunk as JsonObject) : value);
     this.addFigures(chunk);
-    return "snapshot" in chunk || SHAPES.some((addChunk) => addChunk(this.#draft, chunk));
+    if ("snapshot" in chunk && !String(chunk.type).startsWith("response.")) {
+      addHelperEvent(this.#draft, chunk);
+      return true;
+    }
+    return SHAPES.some((addChunk) => addChunk(this.#draft, chunk));
   }
 
   /** Take over the model and the counts of a chunk. */
