@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from phospho_gateway.otlp.protobuf import export_of
+from phospho_gateway.otlp.encodings.protobuf import export_of
 from phospho_gateway.otlp.spans import Span
 from phospho_schemas.topics import RAW_LOGS, TASKS
 from phospho_workers.extraction.stage import Extraction

@@ -9,8 +9,9 @@ import orjson
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from phospho_gateway.otlp import conventions, json_encoding, protobuf, values
+from phospho_gateway.otlp import conventions, values
 from phospho_gateway.otlp.conventions import MAX_METADATA_CHARACTERS
+from phospho_gateway.otlp.encodings import json_encoding, protobuf
 from phospho_gateway.otlp.spans import Export
 from phospho_gateway.otlp.translation import raw_logs
 

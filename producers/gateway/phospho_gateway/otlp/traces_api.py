@@ -14,7 +14,7 @@ from phospho_gateway.intake.events import AcceptedEvent, Envelope
 from phospho_gateway.intake.intake import ServiceEndpoints
 from phospho_gateway.intake.receipts import Accepted
 from phospho_gateway.metrics import SPANS
-from phospho_gateway.otlp import json_encoding, protobuf
+from phospho_gateway.otlp.encodings import json_encoding, protobuf
 from phospho_gateway.otlp.responses import PROTOBUF, accepted_response, problem_response
 from phospho_gateway.otlp.responses import Accepted as Outcome
 from phospho_gateway.otlp.spans import Export, MalformedExport, TooManySpans

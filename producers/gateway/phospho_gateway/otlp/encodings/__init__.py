@@ -1,0 +1,1 @@
+"""OTLP requests and answers as protobuf and as JSON."""
