@@ -30,6 +30,7 @@ VARIADIC = {
     "warning": "arguments of a message of `logging`",
 }
 RIDDLES = {"asked", "chosen", "found", "known", "one", "place", "said", "told"}
+RIDDLES_OF_CALLS = {"apart", "given", "growing", "held", "kept", "meant", "others", "sent", "shown", "taken", "tried"}
 QUESTION = re.compile(r"(What|Who|Whom|Whose|Which|Whether|How|Where|When)\b")
 
 _Node = TypeVar("_Node", bound=ast.AST)
@@ -82,6 +83,13 @@ def test_variables_carry_a_noun() -> None:
     """`definition` or `cached_key`, and not `one` or `known`."""
     assert lines(*(pair for pair in nodes(ast.Name, *PACKAGES) if pair[1].id in RIDDLES)) == []
     assert lines(*(pair for pair in nodes(ast.arg, *PACKAGES) if pair[1].arg in RIDDLES)) == []
+
+
+def test_functions_and_classes_are_no_riddles() -> None:
+    """A name says what is made or returned: `_library_row` or `merge_overlaps`, and not `_listed` or `_apart`."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    definitions = [pair for kind in kinds for pair in nodes(kind, *PACKAGES)]
+    assert lines(*(pair for pair in definitions if pair[1].name.strip("_").lower() in RIDDLES | RIDDLES_OF_CALLS)) == []
 
 
 def test_variables_of_templates_carry_a_noun() -> None:

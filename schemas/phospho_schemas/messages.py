@@ -16,7 +16,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from phospho_schemas.ids import PROJECT_ID_PATTERN
-from phospho_schemas.times import known_zone, utc_text
+from phospho_schemas.times import utc_text, zone_named
 
 SCHEMA_VERSION = 1
 # Lists and objects within each other, in an event. ClickHouse 26.9 stores more in a column of JSON, but can't merge a
@@ -351,8 +351,8 @@ class EventDefinition(Message):
     created_at: UtcTime
 
 
-def _known_zone_name(name: str) -> str:
-    if name and known_zone(name) is None:
+def _zone_name(name: str) -> str:
+    if name and zone_named(name) is None:
         nearest = next(iter(get_close_matches(name, available_timezones(), 1)), "")
         advice = f"did you mean {nearest}?" if nearest else "such as Europe/Berlin"
         raise ValueError(f"must be the IANA name of a time zone: {advice}")
@@ -390,7 +390,7 @@ class ProjectSettings(BaseModel):
     mask: list[Literal["email", "phone", "card", "iban", "ip"]] = Field(
         default_factory=list, description="what the gateway replaces in texts before they are stored"
     )
-    time_zone: Annotated[str, AfterValidator(_known_zone_name)] = Field(
+    time_zone: Annotated[str, AfterValidator(_zone_name)] = Field(
         default="",
         max_length=64,
         description="IANA name such as Europe/Berlin, used by charts, filters, lists and exports; empty: the browser's",

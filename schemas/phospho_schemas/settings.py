@@ -56,7 +56,7 @@ class Setting:
 
     @property
     def is_list(self) -> bool:
-        return get_origin(_plain(self.value_type)) is tuple
+        return get_origin(_bare_type(self.value_type)) is tuple
 
     @property
     def shown_default(self) -> str:
@@ -111,7 +111,7 @@ def given_value(setting: Setting, environment: Mapping[str, str] | None = None) 
 
     The text of a setting for all variables that begin alike is a dictionary, by variable.
     """
-    return _Source(os.environ if environment is None else environment, {}).given(setting)
+    return _Source(os.environ if environment is None else environment, {}).value_of(setting)
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ class _Source:
     environment: Mapping[str, str]
     options: Mapping[str, Any]
 
-    def given(self, setting: Setting) -> tuple[str, Any]:
+    def value_of(self, setting: Setting) -> tuple[str, Any]:
         """Return the name by which a setting was given, and its value; None where it was not given."""
         value = self.options.get(setting.option)
         if value is not None and value != ():
             return setting.option, value
         if setting.variable.endswith(_ANY_ENDING):
-            return setting.variable, self._given_by_beginning(setting) or None
+            return setting.variable, self._values_by_prefix(setting) or None
         file_variable = setting.variable + _FILE_ENDING
         text = self._text(setting.variable)
         if setting.is_secret and self._text(file_variable):
@@ -137,7 +137,7 @@ class _Source:
     def _text(self, variable: str) -> str:
         return self.environment.get(variable, "").strip()
 
-    def _given_by_beginning(self, setting: Setting) -> dict[str, str]:
+    def _values_by_prefix(self, setting: Setting) -> dict[str, str]:
         """Return the values of all variables that begin as the setting's does, those in files read."""
         beginning = setting.variable.removesuffix("*")
         others = {each.variable for each in settings_of(setting.owner)}
@@ -178,10 +178,10 @@ def _load(settings_class: type, source: _Source) -> Any:
     for each in dataclasses.fields(settings_class):
         group, is_optional = _group(hints[each.name])
         if group is not None:
-            is_given = not is_optional or source.given(settings_of(group)[0])[1] is not None
+            is_given = not is_optional or source.value_of(settings_of(group)[0])[1] is not None
             values[each.name] = _load(group, source) if is_given else None
         elif (described := _setting(settings_class, each, hints[each.name])) is not None:
-            name, value = source.given(described)
+            name, value = source.value_of(described)
             if value is not None:
                 values[each.name] = _validated(described, name, value)
             elif described.default is MISSING:
@@ -214,7 +214,7 @@ def unknown_variables(settings_classes: Iterable[type], environment: Mapping[str
     variables |= {each.variable + _FILE_ENDING for each in settings if each.is_secret}
     any_ending = tuple(name.removesuffix("*") for name in variables if name.endswith(_ANY_ENDING))
     return [
-        f"{name} is not a setting and is ignored.{_meant(name, variables)}"
+        f"{name} is not a setting and is ignored.{_suggestion(name, variables)}"
         for name in sorted(os.environ if environment is None else environment)
         if name.startswith("PHOSPHO_")
         and name not in variables
@@ -223,7 +223,7 @@ def unknown_variables(settings_classes: Iterable[type], environment: Mapping[str
     ]
 
 
-def _meant(name: str, variables: Iterable[str]) -> str:
+def _suggestion(name: str, variables: Iterable[str]) -> str:
     # All of them begin alike.
     nearest = difflib.get_close_matches(name, list(variables), n=1, cutoff=0.8)
     return f" Did you mean {nearest[0]}?" if nearest else ""
@@ -236,7 +236,7 @@ def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> Non
     variables = [setting.variable for setting in settings_of(settings_class)]
     for name in environment:
         if name.startswith(prefix) and name not in variables and not is_service_link(name):
-            meant = _meant(name, variables)
+            meant = _suggestion(name, variables)
             raise BadSetting(f"{name} is not a setting.{meant} Unset it, or use one of {', '.join(variables)}.")
 
 
@@ -282,5 +282,5 @@ def _group(value_type: Any) -> tuple[type | None, bool]:
     return None, False
 
 
-def _plain(value_type: Any) -> Any:
+def _bare_type(value_type: Any) -> Any:
     return get_args(value_type)[0] if get_origin(value_type) is Annotated else value_type

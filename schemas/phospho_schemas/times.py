@@ -47,7 +47,7 @@ def time_text(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1000, UTC).isoformat()[:19]}.{time_ms % 1000:03d}Z"
 
 
-def known_zone(name: str) -> ZoneInfo | None:
+def zone_named(name: str) -> ZoneInfo | None:
     """Return the time zone of an IANA name, such as Europe/Berlin; None for a name that is none."""
     try:
         return ZoneInfo(name) if name else None

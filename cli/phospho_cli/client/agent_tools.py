@@ -83,15 +83,15 @@ class Tools:
 
     def query(self, sql: Annotated[str, Field(description=f"One SELECT of ClickHouse SQL over {_VIEWS}.")]) -> str:
         """Run SQL over the project's own rows; at most 200 come back. See columns with SELECT * FROM tasks LIMIT 1."""
-        answer = self._asked(lambda: self._client.post("/api/v1/sql", {"query": sql, "format": "JSON"}))
+        answer = self._call_tool(lambda: self._client.post("/api/v1/sql", {"query": sql, "format": "JSON"}))
         rows = answer["data"]
         return _json({"columns": answer["meta"], "rows": rows[:_MAX_ROWS], "is_cut": len(rows) > _MAX_ROWS})
 
     def _get(self, path: str, **parameters: str | int) -> str:
         given = urlencode({name: value for name, value in parameters.items() if value != ""})
-        return _json(self._asked(lambda: self._client.get(f"{path}?{given}" if given else path)))
+        return _json(self._call_tool(lambda: self._client.get(f"{path}?{given}" if given else path)))
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
+    def _call_tool(self, ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         except Failure as failure:

@@ -102,7 +102,7 @@ class Client:
     def check_reachable(self) -> None:
         """Raise Unreachable if nothing answers; any response will do."""
         try:
-            self._sent(self._http.build_request("GET", "/healthz"), is_repeatable=True)
+            self._send_with_retries(self._http.build_request("GET", "/healthz"), is_repeatable=True)
         except Unreachable:
             raise
         except Failure:
@@ -110,7 +110,7 @@ class Client:
 
     def get(self, path: str) -> Any:
         """Return the JSON document at `path`."""
-        return _document(self._checked("GET", path))
+        return _document(self._request("GET", path))
 
     def post(
         self,
@@ -127,28 +127,28 @@ class Client:
         a status in `results_in` is returned too if it has `results` instead of an error.
         """
         request = self._http.build_request("POST", path, json=document)
-        response = self._sent(request, is_repeatable=is_repeatable)
+        response = self._send_with_retries(request, is_repeatable=is_repeatable)
         if response.status_code in results_in and "results" in (document := _document(response)):
             return document
         return _document(self._success(response))
 
     def post_bytes(self, path: str, body: bytes, headers: dict[str, str]) -> Any:
         """Post an encoded body that may be repeated, and return the response's JSON document."""
-        return _document(self._checked("POST", path, content=body, headers=headers))
+        return _document(self._request("POST", path, content=body, headers=headers))
 
     def patch(self, path: str, document: Any) -> Any:
         """Change the resource at `path` and return the response's JSON document. Idempotent."""
-        return _document(self._checked("PATCH", path, json=document))
+        return _document(self._request("PATCH", path, json=document))
 
     def delete(self, path: str) -> None:
         """Delete the resource at `path`."""
-        self._checked("DELETE", path)
+        self._request("DELETE", path)
 
     @contextmanager
     def stream(self, path: str, document: Any) -> Iterator[Iterator[bytes]]:
         """Post a JSON document and yield the response's bytes as they come, in bounded memory."""
         request = self._http.build_request("POST", path, json=document)
-        response = self._sent(request, is_repeatable=True, stream=True)
+        response = self._send_with_retries(request, is_repeatable=True, stream=True)
         try:
             if not response.is_success:
                 response.read()
@@ -157,16 +157,18 @@ class Client:
         finally:
             response.close()
 
-    def _checked(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
         request = self._http.build_request(method, path, **content)
-        return self._success(self._sent(request, is_repeatable=True))
+        return self._success(self._send_with_retries(request, is_repeatable=True))
 
     def _success(self, response: httpx.Response) -> httpx.Response:
         if not response.is_success:
             raise refusal(response, self.address)
         return response
 
-    def _sent(self, request: httpx.Request, *, is_repeatable: bool, stream: bool = False) -> httpx.Response:
+    def _send_with_retries(
+        self, request: httpx.Request, *, is_repeatable: bool, stream: bool = False
+    ) -> httpx.Response:
         """Return the first response that is not to be retried."""
         waits_s = self._retries.waits_s()
         while True:

@@ -39,9 +39,9 @@ def _batches(clock: HybridClock, project_id: str, days: int) -> Iterator[SampleB
     for task in past_tasks(days, now):
         writer.add(task)
         if writer.tasks >= _BATCH_TASKS:
-            yield writer.taken()
+            yield writer.take_batch()
     if writer.tasks:
-        yield writer.taken()
+        yield writer.take_batch()
 
 
 class _Writer:
@@ -64,7 +64,7 @@ class _Writer:
             self._messages.append(self._feedback_reader.read(task.feedback.task_id, body, self._envelope).keyed)
             self._feedback += 1
 
-    def taken(self) -> SampleBatch:
+    def take_batch(self) -> SampleBatch:
         """Return the batch and begin the next."""
         batch = SampleBatch(self._messages, self.tasks, self._sessions, self._feedback)
         self._start()

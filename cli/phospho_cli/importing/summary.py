@@ -94,7 +94,9 @@ class Preview:
         names = [name for name in event if name not in log.derived]
         self._keys.update(name for name in names if name in self._keys or len(self._keys) < _MAX_KEYS)
         if len(self._first) < _SHOWN_TASKS:
-            self._first.append({name: _shown(event.get(name)) for name in ("task_id", "session_id", "input", "output")})
+            self._first.append(
+                {name: _short_text(event.get(name)) for name in ("task_id", "session_id", "input", "output")}
+            )
 
     def show(self, format_label: str, skipped: int) -> None:
         """Print the summary, or nothing without a task."""
@@ -109,7 +111,7 @@ class Preview:
         print_table(("task_id", "session_id", "input", "output"), self._first)
 
 
-def _shown(value: Any) -> str:
+def _short_text(value: Any) -> str:
     text = value if isinstance(value, str) else orjson.dumps(value).decode() if value is not None else ""
     line = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
     return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"

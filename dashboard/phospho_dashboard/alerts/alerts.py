@@ -97,7 +97,7 @@ class Alerts:
         order = {"firing": 0, "no_data": 1, "ok": 2, "new": 3}
         return sorted(rows, key=lambda row: order[row["status"]])
 
-    def one(self, project_id: str, alert_id: str, visitor: Visitor) -> Row:
+    def detail(self, project_id: str, alert_id: str, visitor: Visitor) -> Row:
         """Return an alert as in the list, with its `changes` and its `recent` evaluations, the latest first."""
         alert = self.alert(project_id, alert_id)
         titles = self._titles([alert])

@@ -43,7 +43,7 @@ _EDIT = object_schema(
     **{name: _ALERT["properties"][name] for name in (*EDITABLE, "channels")},
     removed_channels={"type": "array", "items": TEXT, "maxItems": MAX_CHANNELS},
 )
-_ONE = object_schema(["alert"], alert=ANY_OBJECT)
+_ALERT_ANSWER = object_schema(["alert"], alert=ANY_OBJECT)
 
 
 class AlertsApi(ApiEndpoints):
@@ -59,11 +59,11 @@ class AlertsApi(ApiEndpoints):
         visitor, project_id = await self._access.api_visitor_and_project(request)
         return json_response({"alerts": await self._threads.run(self._alerts.rows, project_id, visitor)})
 
-    @api_endpoint("get", "/alerts/{alert_id}", "One alert: its changes and its recent evaluations", _ONE)
+    @api_endpoint("get", "/alerts/{alert_id}", "One alert: its changes and its recent evaluations", _ALERT_ANSWER)
     async def alert(self, request: Request) -> Response:
         visitor, project_id = await self._access.api_visitor_and_project(request)
         alert_id = request.path_params["alert_id"]
-        return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+        return json_response({"alert": await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)})
 
     @api_endpoint(
         "post",
@@ -79,7 +79,7 @@ class AlertsApi(ApiEndpoints):
         visitor, project_id = await self._access.api_visitor_and_project(request, "editor")
         new = of_body(await self._body(request))
         alert_id, channels = await self._threads.run(self._alerts.add, project_id, new, visitor.author)
-        alert = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
+        alert = await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)
         return json_response({"alert": alert, "channels": channels}, 201)
 
     @api_endpoint(
@@ -109,7 +109,7 @@ class AlertsApi(ApiEndpoints):
         edit, alert_id = edit_of_body(await self._body(request)), request.path_params["alert_id"]
         alert = await self._threads.run(self._alerts.alert, project_id, alert_id)
         channels = await self._threads.run(self._alerts.edit, alert, edit, visitor.author)
-        row = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
+        row = await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)
         return json_response({"alert": row, "channels": channels})
 
     @api_endpoint("delete", "/alerts/{alert_id}", "Remove an alert and its channels", None, status=204)
@@ -122,7 +122,7 @@ class AlertsApi(ApiEndpoints):
         "post",
         "/alerts/{alert_id}/mute",
         "Send no change of an alert for a time",
-        _ONE,
+        _ALERT_ANSWER,
         description="0 minutes ends it. The alert is evaluated all the same.",
         body=object_schema(["minutes"], minutes={"type": "integer", "minimum": 0, "maximum": MAX_MUTE_MINUTES}),
     )
@@ -133,7 +133,7 @@ class AlertsApi(ApiEndpoints):
             raise Problem(422, "invalid_minutes", "'minutes' must be a whole number")
         alert_id = request.path_params["alert_id"]
         await self._threads.run(self._alerts.mute, project_id, alert_id, minutes)
-        return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+        return json_response({"alert": await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)})
 
     @api_endpoint(
         "post",

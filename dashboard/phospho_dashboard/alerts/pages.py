@@ -47,8 +47,8 @@ class AlertPages(Endpoints):
         super().__init__(services)
         self._alerts = Alerts(services, sending)
         self._preview = AlertPreview(services)
-        self._list = ProjectPage(services, "alerts", "alerts/alerts.html")
-        self._one = ProjectPage(services, "alerts", "alerts/alert.html")
+        self._list_page = ProjectPage(services, "alerts", "alerts/alerts.html")
+        self._alert_page = ProjectPage(services, "alerts", "alerts/alert.html")
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of alerts."""
@@ -61,8 +61,8 @@ class AlertPages(Endpoints):
             form_route(f"{_PATH}/remove", self.remove),
             form_route(f"{_PATH}/mute", self.mute),
             form_route(f"{_PATH}/test", self.test),
-            Route(f"{_PATH}/{{alert_id}}.json", with_json_errors(self.one_twin)),
-            page_route(f"{_PATH}/{{alert_id}}", self.one),
+            Route(f"{_PATH}/{{alert_id}}.json", with_json_errors(self.alert_twin)),
+            page_route(f"{_PATH}/{{alert_id}}", self.alert),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -94,17 +94,17 @@ class AlertPages(Endpoints):
         except Problem as problem:
             return await self._render(request, visitor, typed=_typed(form), problem=problem)
         if any("secret" in channel for channel in channels):
-            return await self._render_one(request, visitor, alert_id, new_channels=channels)
+            return await self._render_alert(request, visitor, alert_id, new_channels=channels)
         return _to_alert(project_id, alert_id)
 
-    async def one(self, request: Request) -> Response:
+    async def alert(self, request: Request) -> Response:
         visitor = await self._access.page_visitor(request)
-        return await self._render_one(request, visitor, request.path_params["alert_id"])
+        return await self._render_alert(request, visitor, request.path_params["alert_id"])
 
-    async def one_twin(self, request: Request) -> Response:
+    async def alert_twin(self, request: Request) -> Response:
         visitor, project_id = await self._access.page_visitor_and_project(request)
         alert_id = request.path_params["alert_id"]
-        return json_response({"alert": await self._threads.run(self._alerts.one, project_id, alert_id, visitor)})
+        return json_response({"alert": await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)})
 
     async def edit(self, request: Request) -> Response:
         """Change an alert; the secret of a new signed webhook is shown on the answer."""
@@ -113,9 +113,9 @@ class AlertPages(Endpoints):
         try:
             channels = await self._threads.run(self._alerts.edit, alert, edit_of_form(form, alert), visitor.author)
         except Problem as problem:
-            return await self._render_one(request, visitor, alert.alert_id, problem=problem)
+            return await self._render_alert(request, visitor, alert.alert_id, problem=problem)
         if any("secret" in channel for channel in channels):
-            return await self._render_one(request, visitor, alert.alert_id, new_channels=channels)
+            return await self._render_alert(request, visitor, alert.alert_id, new_channels=channels)
         return _to_alert(project_id, alert.alert_id)
 
     async def remove(self, request: Request) -> Response:
@@ -134,7 +134,7 @@ class AlertPages(Endpoints):
     async def test(self, request: Request) -> Response:
         visitor, project_id, form = await self._access.form_visitor_and_project(request)
         tests = await self._slow_threads.run(project_id, self._alerts.test, project_id, form.text("alert_id"))
-        return await self._render_one(request, visitor, form.text("alert_id"), tests=tests)
+        return await self._render_alert(request, visitor, form.text("alert_id"), tests=tests)
 
     async def _render(
         self,
@@ -148,7 +148,7 @@ class AlertPages(Endpoints):
         project_id = await self._access.query_project(request, visitor)
         content = await self._threads.run(self._content, project_id, visitor)
         content |= {"typed": dict.fromkeys(_NAMES, "") | _DEFAULTS | typed, "preview": preview, "is_open": bool(typed)}
-        return await self._list.render(request, visitor, content, problem=problem)
+        return await self._list_page.render(request, visitor, content, problem=problem)
 
     def _content(self, project_id: str, visitor: Visitor) -> dict[str, Any]:
         subjects = self._alerts.subjects(project_id)
@@ -168,7 +168,7 @@ class AlertPages(Endpoints):
             **subjects,
         }
 
-    async def _render_one(
+    async def _render_alert(
         self,
         request: Request,
         visitor: Visitor,
@@ -179,11 +179,11 @@ class AlertPages(Endpoints):
         problem: Problem | None = None,
     ) -> Response:
         project_id = await self._access.query_project(request, visitor)
-        row = await self._threads.run(self._alerts.one, project_id, alert_id, visitor)
+        row = await self._threads.run(self._alerts.detail, project_id, alert_id, visitor)
         alert = await self._threads.run(self._alerts.alert, project_id, alert_id)
         content: dict[str, Any] = {"project_id": project_id, "alert": row, "new_channels": new_channels, "tests": tests}
         content |= {"mutes": MUTES, "threshold": shown_threshold(alert), "can_mail": self._alerts.can_mail}
-        return await self._one.render(request, visitor, content, problem=problem)
+        return await self._alert_page.render(request, visitor, content, problem=problem)
 
 
 def _class_of(metric: str) -> str:

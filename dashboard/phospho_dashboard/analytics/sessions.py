@@ -163,7 +163,7 @@ class Sessions:
         after_ms, after_id = after or _START_OF_TIME
         position = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
         rows = self._store.rows(compose(_TURNS, bytes=texts.bytes_sql), parameters | position)
-        page_rows = _within(rows[:TRANSCRIPT_TASKS], texts.max_page_bytes)
+        page_rows = _rows_within(rows[:TRANSCRIPT_TASKS], texts.max_page_bytes)
         last = page_rows[-1] if len(rows) > len(page_rows) else None
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
         task_list = self._tasks.tasks(project_id, [row["task_id"] for row in page_rows], texts)
@@ -198,7 +198,7 @@ class Sessions:
         ]
 
 
-def _within(rows: list[Row], max_bytes: int) -> list[Row]:
+def _rows_within(rows: list[Row], max_bytes: int) -> list[Row]:
     """Return the first rows, up to `max_bytes` of texts; at least one."""
     sizes = accumulate(row["bytes"] for row in rows)
     return [row for index, (row, size) in enumerate(zip(rows, sizes, strict=True)) if not index or size <= max_bytes]

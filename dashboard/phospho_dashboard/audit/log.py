@@ -77,12 +77,12 @@ class Audit:
             return
         statuses: list[int] = []
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
             await send(message)
 
-        await self._app(scope, receive, noting)
+        await self._app(scope, receive, send_and_note)
         sender = scope.get("state", {}).get("audit")
         is_change = sender is not None and (_is_change(scope) or "change" in sender)
         if is_change and statuses and statuses[0] < 400:

@@ -123,14 +123,14 @@ def check_form(request: Request, visitor: Visitor, token: str) -> None:
         return
     check_site(request)
     if not hmac.compare_digest(token.encode("utf-8", "replace"), visitor.form_token.encode()):
-        raise _forged("the form is from before you signed in, or before the server was started again")
+        raise _forged_form("the form is from before you signed in, or before the server was started again")
 
 
 def check_site(request: Request) -> None:
     """Raise Problem 403 for a form that was not sent from one of our pages."""
     if not is_same_site(request):
-        raise _forged("the form was sent from another site")
+        raise _forged_form("the form was sent from another site")
 
 
-def _forged(message: str) -> Problem:
+def _forged_form(message: str) -> Problem:
     return Problem(403, "forged_form", message, "open the page again, and send the form from there")

@@ -105,7 +105,7 @@ class _Comparison:
                 delta,
                 texts=tuple(f"{mean.total / mean.size:+.2f}" for mean in (self.before.sentiment, self.now.sentiment)),
                 query={"sentiment": "positive" if is_higher else "negative"},
-                importance=_bound(delta) / 2,
+                importance=_least_size(delta) / 2,
                 is_good=is_higher,
             )
 
@@ -115,7 +115,7 @@ class _Comparison:
         if delta is not None:
             texts = tuple(format_number(math.exp(mean.total / mean.size), "ms") for mean in means)
             verb = "rose" if delta.estimate > 0 else "fell"
-            ratio = math.expm1(_bound(delta))
+            ratio = math.expm1(_least_size(delta))
             yield self._mean_change(
                 ("latency", "Latency"),
                 f"Typical latency {verb}",
@@ -133,7 +133,7 @@ class _Comparison:
         if delta is not None:
             older, newer = (mean.total / mean.size for mean in means)
             verb = "rose" if delta.estimate > 0 else "fell"
-            ratio = _bound(delta) / max(min(older, newer), 1e-12)
+            ratio = _least_size(delta) / max(min(older, newer), 1e-12)
             yield self._mean_change(
                 ("cost", "Cost per session"),
                 f"Cost per session {verb}",
@@ -214,10 +214,10 @@ class _Comparison:
         )
 
     def _rates(self, before: tuple[int, int], now: tuple[int, int]) -> Interval | None:
-        return _held(rate_interval(*before, self.alpha / 2), rate_interval(*now, self.alpha / 2))
+        return _significant_difference(rate_interval(*before, self.alpha / 2), rate_interval(*now, self.alpha / 2))
 
     def _means(self, before: Mean, now: Mean) -> Interval | None:
-        return _held(mean_interval(*before, self.alpha / 2), mean_interval(*now, self.alpha / 2))
+        return _significant_difference(mean_interval(*before, self.alpha / 2), mean_interval(*now, self.alpha / 2))
 
     def _mean_change(
         self,
@@ -243,7 +243,7 @@ class _Comparison:
             is_good=is_good,
             before=older,
             now=newer,
-            at_least=_bound(delta),
+            at_least=_least_size(delta),
             cases_before=cases_before,
             cases=cases,
         )
@@ -269,17 +269,17 @@ def _rate_change(
         sentence=f"{subject}: {format_number(newer, 'percent')}{of_noun}, {format_number(older, 'percent')} before",
         evidence=f"{hits:,} of {cases:,} {noun}; before, {hits_before:,} of {cases_before:,}",
         query=query,
-        importance=weight * _bound(delta),
+        importance=weight * _least_size(delta),
         is_good=is_good,
         before=older,
         now=newer,
-        at_least=_bound(delta),
+        at_least=_least_size(delta),
         cases_before=cases_before,
         cases=cases,
     )
 
 
-def _held(before: Interval | None, now: Interval | None) -> Interval | None:
+def _significant_difference(before: Interval | None, now: Interval | None) -> Interval | None:
     """Return the difference of two intervals where it is not 0 for certain, else None."""
     if before is None or now is None:
         return None
@@ -287,6 +287,6 @@ def _held(before: Interval | None, now: Interval | None) -> Interval | None:
     return delta if delta.lower > 0 or delta.upper < 0 else None
 
 
-def _bound(delta: Interval) -> float:
+def _least_size(delta: Interval) -> float:
     """Return the size that a difference has at least."""
     return min(abs(delta.lower), abs(delta.upper))

@@ -91,7 +91,7 @@ class Backfills:
 
     def backfill(self, project_id: str, backfill_id: str) -> Backfill:
         """Return a backfill."""
-        return _existing(self._repository.one(project_id, backfill_id), backfill_id)
+        return _existing(self._repository.backfill(project_id, backfill_id), backfill_id)
 
     def estimate(self, project_id: str, name: str, time_range: TimeRange) -> dict[str, Any]:
         """Return the cost of a backfill of the current version; nothing is started."""
@@ -183,7 +183,7 @@ class BackfillsApi(ApiEndpoints):
 
     @api_endpoint("get", "/backfills/{backfill_id}", "Progress of a backfill", _BACKFILL)
     async def backfill(self, request: Request) -> Response:
-        return await self._one(request, "viewer", self._backfills.backfill)
+        return await self._apply_to_backfill(request, "viewer", self._backfills.backfill)
 
     @api_endpoint(
         "delete",
@@ -193,9 +193,11 @@ class BackfillsApi(ApiEndpoints):
         description="The events that it found stay.",
     )
     async def cancel(self, request: Request) -> Response:
-        return await self._one(request, "editor", self._backfills.cancel)
+        return await self._apply_to_backfill(request, "editor", self._backfills.cancel)
 
-    async def _one(self, request: Request, role: Role, action: Callable[[str, str], Backfill]) -> Response:
+    async def _apply_to_backfill(
+        self, request: Request, role: Role, action: Callable[[str, str], Backfill]
+    ) -> Response:
         project_id = await self._access.api_project(request, role)
         backfill = await self._threads.run(action, project_id, request.path_params["backfill_id"])
         return json_response({"backfill": backfill.model_dump(mode="json")})

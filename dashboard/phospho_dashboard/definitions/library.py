@@ -50,7 +50,7 @@ class LibraryPage(Endpoints):
         tasks, counts = self._counts.get(project_id)
         names = {definition.name for definition in self._registry.definitions(project_id)}
         use_cases = [
-            {"name": use_case, "definitions": [_listed(item, counts, names) for item in items]}
+            {"name": use_case, "definitions": [_library_row(item, counts, names) for item in items]}
             for use_case, items in ready.items()
         ]
         return {"project_id": project_id, "tasks": tasks, "use_cases": use_cases}
@@ -61,6 +61,6 @@ class LibraryPage(Endpoints):
         return self._trials.match_counts(project_id, tried, self._detection)
 
 
-def _listed(definition: EventDefinition, counts: Mapping[str, int], names: Set[str]) -> dict[str, Any]:
+def _library_row(definition: EventDefinition, counts: Mapping[str, int], names: Set[str]) -> dict[str, Any]:
     shown = definition.model_dump(mode="json", include=set(DEFINITION_FIELDS))
     return shown | {"matches": counts.get(definition.name), "is_added": definition.name in names}

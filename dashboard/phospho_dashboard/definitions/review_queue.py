@@ -53,12 +53,12 @@ class ReviewQueue:
         by_task = _by_task(self._reviews.of_event(project_id, event))
         task_ids = _queue(by_task, author, people, candidates)
         now = utc_now()
-        fresh = [task for task in task_ids if not _is_held(_own(by_task, task, author), now + LEASE / 2)]
+        fresh = [task for task in task_ids if not _is_held(_review_of(by_task, task, author), now + LEASE / 2)]
         if not fresh:
             return task_ids
         self._reviews.hold(project_id, event, fresh, author=author, until=now + LEASE)
         stored = _by_task(self._reviews.of_event(project_id, event))
-        lost = [task for task in fresh if _place(stored[task], author, now) >= people]
+        lost = [task for task in fresh if _people_before(stored[task], author, now) >= people]
         self._reviews.hold(project_id, event, lost, author=author, until=now)
         return [task for task in task_ids if task not in lost]
 
@@ -83,13 +83,13 @@ def _queue(by_task: _ByTask, author: str, people: int, candidates: Candidates) -
     now = utc_now()
     in_use = sum(1 for rows in by_task.values() for row in rows if _is_held(row, now))
     count = min(QUEUED_TASKS + in_use, _MAX_CANDIDATES)
-    started = sorted(by_task, key=lambda task: not _is_held(_own(by_task, task, author), now))
+    started = sorted(by_task, key=lambda task: not _is_held(_review_of(by_task, task, author), now))
     ordered = dict.fromkeys((*(task for task in started if _has_use(by_task[task], author, now)), *candidates(count)))
     open_tasks = (task for task in ordered if _is_open(by_task.get(task, []), author, people, now))
-    return list(_first(open_tasks, QUEUED_TASKS))
+    return list(_first_tasks(open_tasks, QUEUED_TASKS))
 
 
-def _first(tasks: Iterable[str], count: int) -> Iterator[str]:
+def _first_tasks(tasks: Iterable[str], count: int) -> Iterator[str]:
     return (task for task, _ in zip(tasks, range(count), strict=False))
 
 
@@ -107,11 +107,11 @@ def _is_held(review: Review | None, at: datetime) -> bool:
     return review is not None and not review.label and review.held_until.replace(tzinfo=UTC) > at
 
 
-def _own(by_task: _ByTask, task: str, author: str) -> Review | None:
+def _review_of(by_task: _ByTask, task: str, author: str) -> Review | None:
     return next((row for row in by_task.get(task, []) if row.created_by == author), None)
 
 
-def _place(reviews: Sequence[Review], author: str, now: datetime) -> int:
+def _people_before(reviews: Sequence[Review], author: str, now: datetime) -> int:
     """Return how many people came to a task before its author did, in the order of their writing."""
     people = [row.created_by for row in reviews if row.label or _is_held(row, now)]
     return people.index(author) if author in people else len(people)

@@ -33,7 +33,7 @@ _KEYWORDS = (
 
 def syntax_problem(error: StatementRefused, sql: str) -> Problem:
     """Return the problem of SQL that ClickHouse can't parse."""
-    text = _plain(str(error))
+    text = _message_text(str(error))
     position = _POSITION.search(text)
     if position is None:
         return Problem(400, "invalid_sql", text, "send one SELECT statement")
@@ -66,7 +66,7 @@ def explained(error: StatementRefused, sql: str) -> Problem:
     if match := _NOT_GROUPED.search(text):
         hint = f"add {match[1]} to GROUP BY, or aggregate it, such as any({match[1]})"
         return _failed(f"{match[1]} is neither grouped nor aggregated", sql, match[1], hint)
-    return Problem(400, "query_failed", _plain(text), _columns_hint(views))
+    return Problem(400, "query_failed", _message_text(text), _columns_hint(views))
 
 
 def _failed(message: str, sql: str, name: str, hint: str) -> Problem:
@@ -94,7 +94,7 @@ def _columns_hint(views: Iterable[str]) -> str:
     return f"to see the columns: {described}" if described else f"the views are: {', '.join(VIEW_REFERENCES)}"
 
 
-def _plain(text: str) -> str:
+def _message_text(text: str) -> str:
     """Return ClickHouse's message without its codes, and without the statement around it."""
     first_line = text.split("\n", 1)[0]
     return _CODE.sub("", _STATEMENT.split(_CODE.sub("", first_line))[0])[:_MAX_CHARACTERS]

@@ -46,7 +46,7 @@ def theme_views(store: Store) -> list[View]:
             "themes",
             "/themes",
             "themes/theme.html",
-            themes.one,
+            themes.detail,
             is_item=True,
             page_extras=task_list_extras,
             page_parameters=("columns",),

@@ -17,7 +17,6 @@ from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
-MIN_TASKS = 50
 _EXAMPLES = 6
 _NEWEST = 12
 _DAY_MS = 86_400_000
@@ -64,7 +63,7 @@ class Themes:
             if not theme["merged_into"]
         ]
         rows = [row for row in rows if row["tasks"] or row["is_pinned"] or not scope.filters.narrowing()]
-        shown = _sorted((row for row in rows if not row["is_hidden"]), sort)
+        shown = _sort_rows((row for row in rows if not row["is_hidden"]), sort)
         return {
             "sort": sort,
             "side": side,
@@ -80,7 +79,7 @@ class Themes:
             **self._state(request.project_id),
         }
 
-    def one(self, request: ViewRequest) -> Content:
+    def detail(self, request: ViewRequest) -> Content:
         """Return one theme with its figures, examples, events, history and similar themes; Problem 404."""
         project_id, theme_id = request.project_id, request.item_id
         themes = self._figures.themes(project_id)
@@ -105,7 +104,7 @@ class Themes:
             "phrases": theme["phrases"],
             "merged_into": theme["merged_into"],
             "parts_of": [{"theme_id": row["theme_id"], "title": row["title"]} for row in parts],
-            "others": _others(themes, theme),
+            "others": _other_themes(themes, theme),
             "step_ms": buckets.step_ms,
             "trend": [bucket_times(bucket) | {"tasks": counts[index]} for index, bucket in enumerate(buckets)],
             "events": self._figures.events(own),
@@ -164,7 +163,7 @@ def _milliseconds(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _sorted(rows: Iterable[Row], sort: str) -> list[Row]:
+def _sort_rows(rows: Iterable[Row], sort: str) -> list[Row]:
     """Return rows in the order of a sort, pinned ones first."""
     keys: dict[str, Callable[[Row], float]] = {
         "largest": lambda row: -row["tasks"],
@@ -207,7 +206,7 @@ def _suggestions(rows: list[Row], covered: Mapping[str, int]) -> list[Row]:
     ]
 
 
-def _others(themes: Mapping[str, Row], theme: Row) -> list[Row]:
+def _other_themes(themes: Mapping[str, Row], theme: Row) -> list[Row]:
     """Return the other themes, those of the same group first: what it may be merged into."""
     rows = [
         row

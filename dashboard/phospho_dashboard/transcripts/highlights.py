@@ -59,7 +59,7 @@ def highlights(text: str, events: Iterable[Mapping[str, Any]], *, is_formatted: 
         for name, phrase in phrases
         for start in phrase.occurrences(folded.text)
     ]
-    return list(_apart(parts))
+    return list(_merge_overlaps(parts))
 
 
 def excerpt(texts: Iterable[str], phrase: str) -> Markup:
@@ -147,7 +147,7 @@ def _folded_cluster(cluster: str) -> str:
     return searchable(cluster)
 
 
-def _apart(parts: list[Highlight]) -> Iterator[Highlight]:
+def _merge_overlaps(parts: list[Highlight]) -> Iterator[Highlight]:
     """Yield highlights in order, those that overlap as one with the names of all."""
     current: Highlight | None = None
     for part in sorted(parts, key=lambda part: (part.start, part.end)):

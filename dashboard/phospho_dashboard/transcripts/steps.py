@@ -21,32 +21,32 @@ def step_tree(metadata: Any) -> list[Step]:
     if not isinstance(steps, list) or not all(isinstance(step, Mapping) for step in steps):
         return []
     children: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    ids = {_id(step) for step in steps} - {""}
+    ids = {_step_id(step) for step in steps} - {""}
     for step in steps[:MAX_STEPS]:
         parent_id = str(step.get("parent_span_id") or "")
-        children[parent_id if parent_id in ids and parent_id != _id(step) else ""].append(step)
-    ordered = list(_below("", children, 0, set()))
+        children[parent_id if parent_id in ids and parent_id != _step_id(step) else ""].append(step)
+    ordered = list(_descendants("", children, 0, set()))
     shown = {id(step) for step, _ in ordered}
     # Steps that name each other as parents are below nothing.
     ordered += [(step, 0) for of_parent in children.values() for step in of_parent if id(step) not in shown]
-    return [_shown(step) | {"depth": depth} for step, depth in ordered]
+    return [_step_row(step) | {"depth": depth} for step, depth in ordered]
 
 
-def _below(
+def _descendants(
     parent_id: str, children: Mapping[str, Sequence[Mapping[str, Any]]], depth: int, seen: set[str]
 ) -> Iterator[tuple[Mapping[str, Any], int]]:
     for step in children.get(parent_id, ()):
         yield step, depth
-        if (step_id := _id(step)) and step_id not in seen:
+        if (step_id := _step_id(step)) and step_id not in seen:
             seen.add(step_id)
-            yield from _below(step_id, children, min(depth + 1, 8), seen)
+            yield from _descendants(step_id, children, min(depth + 1, 8), seen)
 
 
-def _id(step: Mapping[str, Any]) -> str:
+def _step_id(step: Mapping[str, Any]) -> str:
     return str(step.get("span_id") or "")
 
 
-def _shown(step: Mapping[str, Any]) -> Step:
+def _step_row(step: Mapping[str, Any]) -> Step:
     latency_ms = step.get("latency_ms")
     return {
         "name": str(step.get("name") or "step"),

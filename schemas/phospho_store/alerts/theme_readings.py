@@ -45,7 +45,11 @@ class ThemeReadings:
         that hold at every look.
         """
         themes = self._themes(alert.project_id)
-        return self._new(alert, at, themes) if alert.metric == "new_theme" else self._grown(alert, at, themes)
+        return (
+            self._new_themes(alert, at, themes)
+            if alert.metric == "new_theme"
+            else self._grown_themes(alert, at, themes)
+        )
 
     def titles(self, project_id: str) -> dict[str, str]:
         """Return the titles of a project's themes, by id."""
@@ -54,13 +58,13 @@ class ThemeReadings:
     def _themes(self, project_id: str) -> dict[str, dict[str, Any]]:
         return {row["theme_id"]: row for row in self._store.rows(_THEMES, {"project": project_id})}
 
-    def _new(self, alert: Alert, at: datetime, themes: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
+    def _new_themes(self, alert: Alert, at: datetime, themes: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
         created = {name: datetime.fromisoformat(row["created_at"]).replace(tzinfo=UTC) for name, row in themes.items()}
         first_at = min(created.values(), default=at)
         since = max(alert.created_at, at - timedelta(milliseconds=alert.window_ms), first_at)
         return [Reading(at, 1.0, 1, theme=name) for name, created_at in created.items() if since < created_at <= at]
 
-    def _grown(self, alert: Alert, at: datetime, themes: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
+    def _grown_themes(self, alert: Alert, at: datetime, themes: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
         window = timedelta(milliseconds=alert.window_ms)
         now, before = self._sessions(alert, at), self._sessions(alert, at - window)
         readings = []

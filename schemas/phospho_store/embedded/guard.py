@@ -102,12 +102,12 @@ def _refuse_kind(connection: Any, text: bytes, statement: Statement) -> None:
         raise _denied("One statement at a time.")
     if kind["statement_count"] == 0:
         # raises the engine's syntax error, without running anything of the text
-        connection.query("SELECT formatQuery({text:String})", "Null", params={"text": _escaped(decoded)})
+        connection.query("SELECT formatQuery({text:String})", "Null", params={"text": _escape_tabs(decoded)})
     if kind["query_class"].name != "READ_ONLY" or statement.keyword not in _ALLOWED_FIRST_WORDS:
         raise _denied(f"{statement.keyword} needs the password: without it, this server is read-only.")
 
 
-def _escaped(text: str) -> str:
+def _escape_tabs(text: str) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
 
 

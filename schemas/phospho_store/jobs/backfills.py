@@ -49,29 +49,29 @@ class BackfillRepository(Repository):
 
     def cancel(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Cancel a backfill and return it; None if there is none. Its results stay."""
-        backfill = self.one(project_id, backfill_id)
+        backfill = self.backfill(project_id, backfill_id)
         if backfill is None or backfill.status not in ("running", "judging"):
             return backfill
         return self.save(backfill.model_copy(update={"status": "cancelled"}))
 
-    def one(self, project_id: str, backfill_id: str) -> Backfill | None:
+    def backfill(self, project_id: str, backfill_id: str) -> Backfill | None:
         """Return a backfill, or None."""
         rest = "WHERE project_id = {project:String} AND backfill_id = {backfill:String}"
         return self._first(Backfill, "backfill_rows", rest, project=project_id, backfill=backfill_id)
 
     def of_project(self, project_id: str) -> list[Backfill]:
         """Return the backfills of a project, the latest first, 200 at most."""
-        return self._listed("project_id = {project:String}", "created_at DESC, backfill_id", project=project_id)
+        return self._read_where("project_id = {project:String}", "created_at DESC, backfill_id", project=project_id)
 
     def running(self) -> list[Backfill]:
         """Return the backfills of all projects that are to be worked on, the one that has waited longest first."""
-        return self._listed("status = 'running'", "updated_at, backfill_id")
+        return self._read_where("status = 'running'", "updated_at, backfill_id")
 
     def judging(self, project_id: str | None = None) -> list[Backfill]:
         """Return the backfills that wait for judgements on their candidates, the earliest first."""
         where = "status = 'judging'" + (" AND project_id = {project:String}" if project_id is not None else "")
-        return self._listed(where, "created_at, backfill_id", project=project_id or "")
+        return self._read_where(where, "created_at, backfill_id", project=project_id or "")
 
-    def _listed(self, where: str, order: str, **parameters: Any) -> list[Backfill]:
+    def _read_where(self, where: str, order: str, **parameters: Any) -> list[Backfill]:
         rest = f"WHERE {where} ORDER BY {order} LIMIT {MAX_LISTED}"
         return self._read(Backfill, "backfill_rows", rest, **parameters)

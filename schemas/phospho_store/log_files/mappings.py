@@ -45,12 +45,12 @@ def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> NoEvent:
     names = list(keys)
     wanted = mapping.get("input")
     if wanted is not None and wanted not in names:
-        meant = _meant(wanted, names)
-        return NoEvent(f"no {wanted!r}", f", which --mapping takes for input. {_listed(names)}{meant}")
+        meant = _suggestion(wanted, names)
+        return NoEvent(f"no {wanted!r}", f", which --mapping takes for input. {_list_of_keys(names)}{meant}")
     suggestion = suggested_mapping(names, mapping)
     options = " ".join(f"--mapping {name}={_quoted(key)}" for name, key in suggestion.items())
     advice = f"Try {options}" if "input" in suggestion else "Name the key: --mapping input=KEY"
-    return NoEvent(f"no input. {_listed(names)}", f" {advice}")
+    return NoEvent(f"no input. {_list_of_keys(names)}", f" {advice}")
 
 
 def suggested_mapping(keys: Iterable[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -64,13 +64,13 @@ def suggested_mapping(keys: Iterable[str], mapping: Mapping[str, str]) -> dict[s
     return columns
 
 
-def _meant(wanted: str, names: Iterable[str]) -> str:
+def _suggestion(wanted: str, names: Iterable[str]) -> str:
     """Return `Did you mean …?` with the nearest name, or nothing."""
     nearest = difflib.get_close_matches(wanted, list(names), n=1)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def _listed(names: list[str]) -> str:
+def _list_of_keys(names: list[str]) -> str:
     if not names:
         return "There are no keys."
     more = f" and {len(names) - _MAX_KEYS} more" if len(names) > _MAX_KEYS else ""

@@ -68,7 +68,7 @@ class DailyQuotas:
             if day != self._day:
                 # The count is yesterday's; the next refresh counts today's tasks.
                 stored = {}
-            self._accounts = {name: self._settled(name, limit, stored.get(name)) for name, limit in limits.items()}
+            self._accounts = {name: self._settle(name, limit, stored.get(name)) for name, limit in limits.items()}
 
     def take(self, project_id: str, tasks: int) -> int | None:
         """
@@ -111,7 +111,7 @@ class DailyQuotas:
         """Return the rules of masking of a project. Raises StoreUnavailable before the first refresh."""
         return self._registry.mask(project_id)
 
-    def _settled(self, project_id: str, limit: int, stored: tuple[int, int] | None) -> _Account:
+    def _settle(self, project_id: str, limit: int, stored: tuple[int, int] | None) -> _Account:
         """Return the account after a refresh: what was taken before the last task that is stored has landed."""
         account = self._accounts.get(project_id)
         taken = account.taken if account else Counter()

@@ -194,7 +194,7 @@ class Registry(Repository):
         with self.lock:
             latest = self._latest_of(project_id, [definition.name for definition in definitions])
             self._clock.observe(self.definitions_revision())
-            saved = [self._following(latest.get(definition.name), definition) for definition in definitions]
+            saved = [self._next_version(latest.get(definition.name), definition) for definition in definitions]
             changed = [definition for definition in saved if definition is not latest.get(definition.name)]
             if changed:
                 self._check_room(project_id, changed)
@@ -227,7 +227,7 @@ class Registry(Repository):
                 next(definition.engine for definition in changed if definition.name == crowded[0])
             )
 
-    def _following(self, latest: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
+    def _next_version(self, latest: EventDefinition | None, definition: EventDefinition) -> EventDefinition:
         """Return `latest` where the definition says the same, else the definition as the version after it."""
         if latest and _content(latest) == _content(definition):
             return latest

@@ -78,10 +78,10 @@ def fact_rows(scope: TaskScope, columns: Collection[str], filters: Iterable[str]
         kept.append("groupArrayArray(names) AS names")
         of_table = [*analysis, *(["theme"] if "theme_id" in wanted else [])]
         rows = analysed(scope, "task_id", *of_table)
-        joins.append(("analysis", compose(_FACTS_WITH_EVENTS, columns=_more(kept), analysed=rows)))
+        joins.append(("analysis", compose(_FACTS_WITH_EVENTS, columns=_more_columns(kept), analysed=rows)))
     elif wanted & _ANALYSIS_COLUMNS:
         kept = [*analysis, *([f"{theme_of()} AS theme_id"] if "theme_id" in wanted else [])]
-        joins.append(("analysis", compose(_FACTS_OF_ANALYSES, columns=_more(kept), analyses=scope.analyses())))
+        joins.append(("analysis", compose(_FACTS_OF_ANALYSES, columns=_more_columns(kept), analyses=scope.analyses())))
     if "flag" in wanted:
         joins.append(("flagged", f"SELECT * FROM {flagged_tasks(scope, 'task_id')}"))
     return _rows(wanted, f"task_rows FINAL WHERE {scope.tasks()}", joins, filters)
@@ -97,7 +97,7 @@ def view_rows(condition: str, columns: Collection[str], filters: Iterable[str] =
     joins = []
     if wanted & _ANALYSIS_COLUMNS:
         kept = [name for name in (*_OF_ANALYSES, "theme_id") if name in wanted]
-        joins.append(("analysis", compose(_VIEW_OF_ANALYSES, columns=_more(kept), condition=condition)))
+        joins.append(("analysis", compose(_VIEW_OF_ANALYSES, columns=_more_columns(kept), condition=condition)))
     if "names" in wanted:
         joins.append(("event", compose(_VIEW_OF_EVENTS, condition=condition)))
     where = condition if also == "1" else f"{condition} AND {also}"
@@ -138,7 +138,7 @@ def _with_filters(columns: Collection[str], filters: Iterable[str]) -> frozenset
     return frozenset(wanted | {"is_analysed"} if wanted & _ANALYSIS_COLUMNS else wanted)
 
 
-def _more(columns: Iterable[str]) -> str:
+def _more_columns(columns: Iterable[str]) -> str:
     return "".join(f", {column}" for column in columns)
 
 

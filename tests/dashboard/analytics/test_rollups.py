@@ -17,7 +17,7 @@ from phospho_dashboard.queries.filters import Filters, Scope
 from phospho_dashboard.queries.periods import Extent, Span, buckets_of
 from phospho_dashboard.settings import Prices
 from phospho_schemas.ids import HybridClock, derived_uuid
-from phospho_schemas.times import known_zone
+from phospho_schemas.times import zone_named
 from phospho_store.forgetting.forget import Forgetting
 from phospho_store.registry.registry import Registry
 from phospho_store.retention import enforce
@@ -86,7 +86,7 @@ class World:
         overview._rollups = rollups or CoverageReader(self.store, few_tasks=0)
         scope = Scope(self.project_id, Filters(), span, Extents(self.store).corrections(self.project_id))
         extent = Extent(FIRST_MS, FIRST_MS + 3 * DAY_MS)
-        read: Row = overview.read(scope, buckets_of(span, extent, FIRST_MS + 4 * DAY_MS, known_zone(zone)))
+        read: Row = overview.read(scope, buckets_of(span, extent, FIRST_MS + 4 * DAY_MS, zone_named(zone)))
         return read
 
     def check(self) -> None:

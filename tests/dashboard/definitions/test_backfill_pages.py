@@ -96,7 +96,7 @@ def test_backfill_is_started_once_followed_and_stopped(world: Any, pages: TestCl
     assert (running["from_at"], running["to_at"]) == (None, "2026-01-03T00:00:00.000Z")
     assert "Counting tasks…" in pages.get(_PATH, params={"project": project, "name": "flight"}).text
 
-    known = world.backfills.one(project, running["backfill_id"])
+    known = world.backfills.backfill(project, running["backfill_id"])
     world.backfills.save(known.model_copy(update={"tasks": 400, "tasks_done": 100, "events_found": 7}))
     for path in (_PATH, "/events/flight"):
         query = {"project": project} | ({"name": "flight"} if path == _PATH else {})
@@ -153,7 +153,7 @@ def test_a_backfill_of_another_project_can_not_be_stopped(world: Any, pages: Tes
     theirs = world.backfills.start(definition)
 
     assert post(pages, project, f"{_PATH}/cancel", backfill_id=theirs.backfill_id).status_code == 404
-    assert world.backfills.one("theirs", theirs.backfill_id).status == "running"
+    assert world.backfills.backfill("theirs", theirs.backfill_id).status == "running"
 
 
 def test_a_viewer_follows_a_backfill_and_starts_none(world: Any, project: str) -> None:

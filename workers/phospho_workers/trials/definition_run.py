@@ -26,7 +26,7 @@ def definition_run(facts: SessionFacts, definition: EventDefinition, compiled: C
     if not needs_session(definition):
         return lambda tasks: _events(tasks, compiled, definition.name)
     sessions = SessionBackfill(facts, definition, compiled)
-    return lambda tasks: sessions.found([task["task_id"] for task in tasks])
+    return lambda tasks: sessions.events_of([task["task_id"] for task in tasks])
 
 
 def valid_tasks(history: History, project_id: str, task_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -115,9 +115,9 @@ def _sentence(fault: Any) -> str:
             " split it into several definitions"
         )
     if kind == "literal_error":
-        return f"{_shown(fault['input'])} is none of {str(limits['expected']).replace(' or ', ', ')}"
+        return f"{_short_text(fault['input'])} is none of {str(limits['expected']).replace(' or ', ', ')}"
     if kind in _SENTENCES:
-        return _SENTENCES[kind].format(shown=_shown(fault["input"]), **limits)
+        return _SENTENCES[kind].format(shown=_short_text(fault["input"]), **limits)
     return str(fault["msg"]).removeprefix("Value error, ").replace("Input should", "it must")
 
 
@@ -137,7 +137,7 @@ _SENTENCES = {
 }
 
 
-def _shown(value: Any) -> str:
+def _short_text(value: Any) -> str:
     return repr(value)[:60] if isinstance(value, str) else str(value)[:60]
 
 

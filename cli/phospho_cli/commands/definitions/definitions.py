@@ -84,7 +84,7 @@ def apply(client: Client, file: IO[bytes], wants_backfill: bool | None) -> None:
     except BadDefinitions as faults:
         raise click.UsageError(f"{_name(file)}: nothing was applied.\n{faults}") from None
     results = apply_definitions(client, items)
-    print_table(("name", "version", "status", "reason"), [_shown(result) for result in results])
+    print_table(("name", "version", "status", "reason"), [_table_row(result) for result in results])
     if names := [result["name"] for result in results if result.get("status") in ("created", "changed")]:
         offer_backfills(client, names, wants_backfill)
     if any(result.get("status") == "rejected" for result in results):
@@ -203,7 +203,7 @@ def _looks_for(item: Mapping[str, Any]) -> Any:
     return item.get("pattern") or item.get("keywords") or (None if threshold is None else f"score >= {threshold}")
 
 
-def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
+def _table_row(result: Mapping[str, Any]) -> dict[str, Any]:
     error = result.get("error") or {}
     reasons = (error.get("message"), error.get("hint"), result.get("warning") and f"Warning: {result['warning']}")
     return {**result, "reason": " ".join(filter(None, reasons))}

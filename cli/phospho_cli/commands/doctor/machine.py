@@ -76,11 +76,11 @@ def _port_finding(name: str, port: int, option: str) -> Finding:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return _occupied(subject, port, option)
+            return _port_in_use(subject, port, option)
     return Finding(subject, "free")
 
 
-def _occupied(subject: str, port: int, option: str) -> Finding:
+def _port_in_use(subject: str, port: int, option: str) -> Finding:
     """Return whether it is ours: a server of phospho answers at /readyz, by 503 where it can't work."""
     if option == "--grpc-port":
         return Finding(subject, "in use")

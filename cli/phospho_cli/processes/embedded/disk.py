@@ -57,7 +57,7 @@ class DiskReserve:
         self._store = store
         self._path = path
         self._reserve_bytes = min(reserve_bytes, disk.f_blocks * disk.f_frsize // _MAX_RESERVE_RATIO)
-        self._free_bytes = free_bytes or self._measured
+        self._free_bytes = free_bytes or self._read_free_bytes
         self._is_low = False
         self._detached: list[str] = []
         self._wake = threading.Event()
@@ -111,7 +111,7 @@ class DiskReserve:
     def _reason(self) -> str:
         return f"the disk of {self._path} has less than {self._reserve_bytes:,} bytes free"
 
-    def _measured(self) -> int:
+    def _read_free_bytes(self) -> int:
         disk = os.statvfs(self._path)
         return disk.f_bavail * disk.f_frsize
 

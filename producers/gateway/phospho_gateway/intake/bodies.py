@@ -297,7 +297,7 @@ class Body:
 
     async def content(self) -> bytes:
         """Return the bytes, inflated. Raises Problem (400, 408, 413, 415, 503)."""
-        sent = await self._sent()
+        sent = await self._received_bytes()
         metrics.BODY_BYTES.labels("wire").inc(len(sent))
         if len(sent) > _MAX_COMPRESSED_BYTES_AT_ONCE:
             await self._begin_reading()
@@ -361,7 +361,7 @@ class Body:
         """Return the JSON object, empty for an empty body. Raises Problem (422) for another document."""
         return object_or_empty(await self.content())
 
-    async def _sent(self) -> bytes:
+    async def _received_bytes(self) -> bytes:
         try:
             async with asyncio.timeout(self._settings.body_timeout_s):
                 return await read_body(self._request, self._max_bytes, self._lease.grow)

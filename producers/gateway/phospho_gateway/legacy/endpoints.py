@@ -38,12 +38,12 @@ def page_of_query(request: Request) -> PageRequest:
     text = request.query_params.get("limit", "")
     if text and not (text.isascii() and text.isdigit()):
         raise _bad_limit()
-    return PageRequest(_limit(int(text[:9]) if text else None), _after(request.query_params.get("cursor")))
+    return PageRequest(_limit(int(text[:9]) if text else None), _cursor_key(request.query_params.get("cursor")))
 
 
 def page_of_body(body: dict[str, Any]) -> PageRequest:
     """Return the page that `limit` and `cursor` of a body ask for. Raises Problem (400, 422)."""
-    return PageRequest(_limit(body.get("limit")), _after(body.get("cursor")))
+    return PageRequest(_limit(body.get("limit")), _cursor_key(body.get("cursor")))
 
 
 def refuse_unknown(body: dict[str, Any], fields: Collection[str]) -> None:
@@ -71,7 +71,7 @@ def _limit(value: Any) -> int:
     return value
 
 
-def _after(cursor: Any) -> tuple[int, str] | None:
+def _cursor_key(cursor: Any) -> tuple[int, str] | None:
     if cursor is not None and (type(cursor) is not str or len(cursor) > _MAX_CURSOR_CHARACTERS):
         raise invalid("invalid_type", "cursor is not a cursor", "send the next_cursor of the page before")
     sort_key = decoded_cursor(cursor)

@@ -36,8 +36,8 @@ def unread_attributes(span: Span, *, has_input: bool, has_output: bool) -> list[
     """
     attributes = span.attributes
     names = [name for name, value in attributes.items() if _is_message(name) and _is_cut(name, value, attributes)]
-    names += [] if has_input else _given(attributes, (*_INPUTS, *_BOTH))
-    names += [] if has_output or span.is_error else _given(attributes, _OUTPUTS)
+    names += [] if has_input else _names_given(attributes, (*_INPUTS, *_BOTH))
+    names += [] if has_output or span.is_error else _names_given(attributes, _OUTPUTS)
     given = {name: value for name in (*conventions.COUNTS, *USAGES) if _is_given(value := attributes.get(name))}
     names += [name for name in conventions.COUNTS if name in given and count_of(given[name]) is None]
     names += [name for name in USAGES if name in given and not json_object(given[name])]
@@ -63,7 +63,7 @@ def _is_cut(name: str, value: Any, attributes: Attributes) -> bool:
     return is_cut_json(value) or (is_quoted and not value.endswith('"'))
 
 
-def _given(attributes: Attributes, names: tuple[str, ...]) -> list[str]:
+def _names_given(attributes: Attributes, names: tuple[str, ...]) -> list[str]:
     return [name for name, value in attributes.items() if name.startswith(names) and _is_given(value)]
 
 

@@ -76,7 +76,7 @@ class Past:
         return sorted((row["task_id"], row["name"], row["definition_version"]) for row in rows)
 
     def backfill(self, backfill_id: str) -> Backfill:
-        backfill = self.repository.one(self.project_id, backfill_id)
+        backfill = self.repository.backfill(self.project_id, backfill_id)
         assert backfill is not None
         return backfill
 

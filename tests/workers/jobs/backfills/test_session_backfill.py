@@ -62,7 +62,7 @@ class Past:
         """Backfill a definition to the end, and return how that ended."""
         started = self.repository.start(definition, **span)
         self.until_done(self.job())
-        ended = self.repository.one(self.project_id, started.backfill_id)
+        ended = self.repository.backfill(self.project_id, started.backfill_id)
         assert ended is not None
         return f"{ended.status}: {ended.tasks_done} tasks, {ended.events_found} events"
 
@@ -136,7 +136,7 @@ def test_session_backfill_continues_after_a_kill(past: Past, monkeypatch: pytest
     assert past.found() == [("a-499", "refund", 1)]
     past.until_done(past.job())
     assert past.found() == WHOLE
-    done = past.repository.one(past.project_id, started.backfill_id)
+    done = past.repository.backfill(past.project_id, started.backfill_id)
     assert done is not None
     assert (done.status, done.tasks_done, done.events_found) == ("done", 6, 2)
 

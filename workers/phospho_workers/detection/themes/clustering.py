@@ -129,13 +129,13 @@ def _joined(rows: Rows, labels: Labels, count: int) -> Matrix:
     sizes = np.bincount(labels, minlength=count).astype(np.float64)
     joins = ward_joins(totals, sizes)
     alive = int((sizes > 0).sum())
-    tried = _tried(alive)
+    cluster_numbers = _numbers_to_try(alive)
     owners = np.arange(count)
     silhouettes: dict[int, float] = {}
     states: dict[int, Labels] = {}
     for join_number, (kept, gone) in enumerate(joins):
         clusters = alive - join_number
-        if clusters in tried:
+        if clusters in cluster_numbers:
             states[clusters] = owners.copy()
             silhouettes[clusters] = _silhouette(rows, _centers_of(totals, owners))
         owners[owners == gone] = kept
@@ -146,13 +146,13 @@ def _joined(rows: Rows, labels: Labels, count: int) -> Matrix:
     return _centers_of(totals, states[best_count])
 
 
-def _tried(most: int) -> set[int]:
+def _numbers_to_try(most: int) -> set[int]:
     """Return the numbers of clusters whose silhouettes are compared: each of a few, then every twentieth part."""
-    tried, number = set(), 2.0
+    cluster_numbers, number = set(), 2.0
     while number <= min(most, MAX_CLUSTERS):
-        tried.add(int(number))
+        cluster_numbers.add(int(number))
         number = max(number + 1, number * 1.06)
-    return tried
+    return cluster_numbers
 
 
 def _centers_of(totals: Matrix, owners: Sequence[int] | Labels) -> Matrix:

@@ -261,11 +261,11 @@ class _ModelMaker:
         old = np.bincount(labels[of_candidates & ~is_new], minlength=count)
         # Half a text more on either side: none of few proves little.
         lifts = (new + 0.5) / max(1, is_new.sum()) / ((old + 0.5) / max(1, (~is_new).sum()))
-        taken = self._taken(model, np.where(of_candidates, labels, count), count)
+        taken = self._largest_shares_taken(model, np.where(of_candidates, labels, count), count)
         is_new_theme: NDArray[np.bool_] = (lifts >= _MIN_LIFT) & (new >= self._least_new) & (taken <= _MAX_TAKEN)
         return is_new_theme
 
-    def _taken(self, model: ThemeModel, labels: Labels, count: int) -> NDArray[np.float64]:
+    def _largest_shares_taken(self, model: ThemeModel, labels: Labels, count: int) -> NDArray[np.float64]:
         """Return the largest share of the old texts of a theme of `model` that each of the candidates takes."""
         is_old = ~self.sample.is_new
         own = _labels(model, self.sample.rows)

@@ -76,7 +76,7 @@ class BackfillJob:
 
     def step(self) -> bool:
         self._end_unjudged()
-        running = self._held(self._repository.running())
+        running = self._backfills_held(self._repository.running())
         if not running:
             return False
         backfill = _next_backfill(running)
@@ -89,12 +89,12 @@ class BackfillJob:
             self._repository.save(backfill.model_copy(update=failed))
         return True
 
-    def _held(self, backfills: Sequence[Backfill]) -> list[Backfill]:
+    def _backfills_held(self, backfills: Sequence[Backfill]) -> list[Backfill]:
         return [backfill for backfill in backfills if self._holds(backfill.project_id)]
 
     def _end_unjudged(self) -> None:
         """End the backfills that wait for a judge where none is asked any more."""
-        judging = self._held(self._repository.judging())
+        judging = self._backfills_held(self._repository.judging())
         by_project = self._definitions().by_project if judging else {}
         for backfill in judging:
             compiled = by_project.get(backfill.project_id, NO_DEFINITIONS)
@@ -130,7 +130,7 @@ class BackfillJob:
 
     def _save(self, backfill: Backfill, pages: Sequence[Sequence[str]], events: int, *, end_status: str) -> None:
         """Store the progress of a backfill, unless it was cancelled meanwhile. Without another page it ends."""
-        stored = self._repository.one(backfill.project_id, backfill.backfill_id)
+        stored = self._repository.backfill(backfill.project_id, backfill.backfill_id)
         if stored is None or stored.status != "running":
             return
         tasks_done = backfill.tasks_done + sum(map(len, pages))

@@ -106,7 +106,7 @@ class SessionBackfill:
             times = facts.arrivals.times(self._project_id, since_ms=0)
             self._idle_to_ms = times.watermark_ms(self._idle_ms) - self._idle_ms
 
-    def found(self, task_ids: Sequence[str]) -> dict[str, Event]:
+    def events_of(self, task_ids: Sequence[str]) -> dict[str, Event]:
         """Return the events that are found at these tasks, by the task's id. Stores nothing."""
         return {
             reading.tasks[-1]["task_id"]: event

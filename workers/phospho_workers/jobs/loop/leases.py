@@ -43,12 +43,12 @@ def all_projects(project_id: str) -> bool:
 def held_definitions(definitions: Callable[[], Snapshot], holds: Holds) -> Callable[[], Snapshot]:
     """Return a function that returns the definitions of the projects that this process holds."""
 
-    def held() -> Snapshot:
+    def read_held() -> Snapshot:
         snapshot = definitions()
         by_project = {name: compiled for name, compiled in snapshot.by_project.items() if holds(name)}
         return Snapshot(snapshot.revision, by_project)
 
-    return held
+    return read_held
 
 
 def owner_of(project_id: str, members: Sequence[str]) -> str:

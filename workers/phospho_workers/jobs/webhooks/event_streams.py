@@ -200,9 +200,9 @@ class EventStreams:
         if source == "alert":
             return self._alerts.rows(parameters)
         if source == "judgement":
-            return self._affirmed(parameters)
+            return self._affirmed_events(parameters)
         if source == "label":
-            return self._added(parameters)
+            return self._added_events(parameters)
         rows = self._store.rows(_ANALYSES[source], parameters)
         annotations = self._annotations.of(rows)
         # No name waits in a row that has waited, and none in sessions.
@@ -212,7 +212,7 @@ class EventStreams:
         ]
         return [{**row, "events": list(events)} for row, events in zip(rows, deliverable, strict=True)]
 
-    def _affirmed(self, parameters: _Parameters) -> list[dict[str, Any]]:
+    def _affirmed_events(self, parameters: _Parameters) -> list[dict[str, Any]]:
         """Return judgements that say yes, each with its event as the task that was asked about says it now."""
         judgements = self._store.rows(_AFFIRMATIONS, parameters)
         analyses = self._by_task(_ANALYSES_OF_TASKS, judgements)
@@ -221,16 +221,18 @@ class EventStreams:
         for judgement in judgements:
             row = analyses.get(_task(judgement))
             events = affirmed(row, annotations[row["project_id"]]) if row is not None else ()
-            rows.append(_positioned(judgement, row, [event for event in events if event["name"] == judgement["name"]]))
+            rows.append(
+                _row_at_position(judgement, row, [event for event in events if event["name"] == judgement["name"]])
+            )
         return rows
 
-    def _added(self, parameters: _Parameters) -> list[dict[str, Any]]:
+    def _added_events(self, parameters: _Parameters) -> list[dict[str, Any]]:
         """Return labels that confirm, each with its event where nobody but a person has found it."""
         labels = self._store.rows(_CONFIRMATIONS, parameters)
         tasks = self._by_task(_TASKS, labels)
         found_keys = self._found_in(list(tasks.values()))
         return [
-            _positioned(
+            _row_at_position(
                 label,
                 tasks.get(_task(label)),
                 [] if (*_task(label), label["event_name"]) in found_keys else [added_event(label)],
@@ -267,7 +269,7 @@ def _keys(rows: Sequence[Row]) -> dict[str, list[str]]:
     }
 
 
-def _positioned(annotation: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
+def _row_at_position(annotation: Row, row: Row | None, events: Sequence[Event]) -> dict[str, Any]:
     """Return a task's row at the position of a judgement or label, with its events; none without a task."""
     position = {name: annotation[name] for name in ("project_id", "stored_ms", "identity")}
     return {**(row or {}), **position, "events": list(events) if row is not None else []}

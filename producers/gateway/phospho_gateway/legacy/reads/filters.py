@@ -105,7 +105,7 @@ def _texts(sql: str) -> Callable[[str, Any], Condition]:
     def read(name: str, value: Any) -> Condition:
         values = [value] if type(value) is str else value
         if type(values) is not list:
-            raise _wrong(name, value, "a list of strings")
+            raise _invalid_filter(name, value, "a list of strings")
         return Condition(sql, {name: [_checked_text(name, each) for each in values]})
 
     return read
@@ -127,7 +127,7 @@ def _created_at_end(name: str, value: Any) -> Condition:
 def _flag(name: str, value: Any) -> Condition:
     flags = {"success": "success", "failure": "failure", "undefined": ""}
     if type(value) is not str or value not in flags:
-        raise _wrong(name, value, "success, failure or undefined")
+        raise _invalid_filter(name, value, "success, failure or undefined")
     return Condition(_FLAGGED, {name: flags[value]})
 
 
@@ -147,20 +147,20 @@ def _is_last_task(name: str, value: Any) -> Condition:
 
 def _task_position(name: str, value: Any) -> Condition:
     if type(value) is not int or not 0 <= value < 2**31:
-        raise _wrong(name, value, "a number from 1")
+        raise _invalid_filter(name, value, "a number from 1")
     return Condition(compose(_OF_POSITIONS, condition="position = {task_position:Int64}"), {name: value})
 
 
 def _metadata(name: str, value: Any) -> Condition:
     if type(value) is not dict:
-        raise _wrong(name, value, "an object")
+        raise _invalid_filter(name, value, "an object")
     return _all_of([_entry(index, key, wanted) for index, (key, wanted) in enumerate(value.items())])
 
 
 def _entry(index: int, key: str, wanted: Any) -> Condition:
     """Return the condition that the metadata has `wanted` under `key`, a scalar at the top level."""
     if type(wanted) not in _KINDS or (type(wanted) is int and abs(wanted) >= 2**63):
-        raise _wrong("metadata", wanted, "an object of strings, numbers and booleans")
+        raise _invalid_filter("metadata", wanted, "an object of strings, numbers and booleans")
     reader, kind, types = _KINDS[type(wanted)]
     key_name, value_name = f"metadata_key_{index}", f"metadata_value_{index}"
     at_key = metadata_text() + ", " + _parameter(key_name, "String")
@@ -181,7 +181,7 @@ def _parameter(name: str, kind: str) -> str:
     return "{" + name + ":" + kind + "}"
 
 
-def _not_here(name: str, value: Any) -> Condition:
+def _no_scorers(name: str, value: Any) -> Condition:
     raise invalid("unsupported_filter", f"{name} can't be filtered by", "there are no scorers here")
 
 
@@ -190,22 +190,22 @@ def _milliseconds(name: str, value: Any) -> int:
         return int(value * 1000)
     if type(value) is str and (moment := parsed_time(value)):
         return int(moment.timestamp() * 1000)
-    raise _wrong(name, value, "Unix seconds or ISO 8601")
+    raise _invalid_filter(name, value, "Unix seconds or ISO 8601")
 
 
 def _checked_text(name: str, value: Any) -> str:
     if type(value) is not str or len(value) > MAX_ID_CHARACTERS or "\0" in value:
-        raise _wrong(name, value, f"text of at most {MAX_ID_CHARACTERS} characters, without NUL")
+        raise _invalid_filter(name, value, f"text of at most {MAX_ID_CHARACTERS} characters, without NUL")
     return value
 
 
 def _checked_bool(name: str, value: Any) -> bool:
     if type(value) is not bool:
-        raise _wrong(name, value, "true or false")
+        raise _invalid_filter(name, value, "true or false")
     return value
 
 
-def _wrong(name: str, value: Any, wanted: str) -> Problem:
+def _invalid_filter(name: str, value: Any, wanted: str) -> Problem:
     return invalid("invalid_filter", f"{name} is not what it should be ({json_type(value)})", f"{name} takes {wanted}")
 
 
@@ -230,8 +230,8 @@ _READERS: Mapping[str, Callable[[str, Any], Condition]] = {
     "task_position": _task_position,
     "task_id_search": _text("positionCaseInsensitive(task_id, {task_id_search:String}) > 0"),
     "session_id_search": _text("positionCaseInsensitive(session_id, {session_id_search:String}) > 0"),
-    "scorer_value": _not_here,
-    "classifier_value": _not_here,
+    "scorer_value": _no_scorers,
+    "classifier_value": _no_scorers,
     # A project has one clustering, its themes; a cluster is a theme.
     "clustering_id": _text(compose(_OF_ANALYSIS, condition="{clustering_id:String} != '' AND theme != ''")),
     "clusters_ids": _texts(compose(_OF_ANALYSIS, condition=theme_of() + " IN {clusters_ids:Array(String)}")),

@@ -172,7 +172,7 @@ class TaskReads:
     def first_page_of(self, project_id: str, task_ids: list[str]) -> tuple[dict[str, StoredTask], list[str]]:
         """Return the tasks of the first ids, as many as fit on a page, and the ids after them."""
         candidates = next(chunks(task_ids[:_MAX_IDS_A_CHANGE]))
-        fitting = self._fitting(project_id, [{"task_id": task_id} for task_id in candidates])
+        fitting = self._keys_of_page(project_id, [{"task_id": task_id} for task_id in candidates])
         return self.tasks(project_id, [row["task_id"] for row in fitting]), task_ids[len(fitting) :]
 
     def newest(
@@ -196,14 +196,14 @@ class TaskReads:
         return self._store.rows(sql + LIMITS, parameters)
 
     def _page(self, project_id: str, keys: list[Row], limit: int, *, is_by_event: bool = False) -> TaskPage:
-        shown = self._fitting(project_id, keys[:limit], is_by_event=is_by_event)
+        shown = self._keys_of_page(project_id, keys[:limit], is_by_event=is_by_event)
         tasks = self.tasks(project_id, [row["task_id"] for row in shown])
         last = shown[-1] if len(shown) < len(keys) else None
         cursor = encoded_cursor(last["created_at_ms"], last["sort_key"]) if last else None
         # A task that retention has deleted between two queries is left out.
         return TaskPage([tasks[row["task_id"]] for row in shown if row["task_id"] in tasks], cursor)
 
-    def _fitting(self, project_id: str, keys: list[Row], *, is_by_event: bool = False) -> list[Row]:
+    def _keys_of_page(self, project_id: str, keys: list[Row], *, is_by_event: bool = False) -> list[Row]:
         """Return the first keys whose tasks fit on one page, at least one."""
         sizes: dict[str, int] = {}
         for chunk in chunks(row["task_id"] for row in keys):
