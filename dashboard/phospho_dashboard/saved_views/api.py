@@ -10,7 +10,7 @@ from phospho_dashboard.saved_views.saved import PAGES, SavedViews, public_view, 
 from phospho_dashboard.services import ROWS, ApiEndpoints, Endpoints, Services
 from phospho_dashboard.web.routes import form_route
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.rows.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS
+from phospho_schemas.rows.saved import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, list_of, object_schema
 from phospho_web.requests import text_field

@@ -7,14 +7,14 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from phospho_dashboard.queries.filters import Filters, url_names
+from phospho_dashboard.saved_views.named_rows import NamedRows
 from phospho_dashboard.services import Services
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.rows.saved_views import MAX_NAME_CHARACTERS, MAX_QUERY_CHARACTERS, SavedView, ViewPage
+from phospho_schemas.rows.saved import MAX_QUERY_CHARACTERS, SavedView, ViewPage
 from phospho_schemas.times import utc_now
-from phospho_store.registry.saved_views import SavedViewRepository, view_id
+from phospho_store.registry.saved import SavedRepository, view_id
 from phospho_web.problems import Problem
 
-MAX_VIEWS = 200
 PAGES: tuple[str, ...] = get_args(ViewPage)
 
 
@@ -22,11 +22,13 @@ class SavedViews:
     """List, save and remove views. Blocking; raises Problem 400, 404, 409 and 422, and what the store raises."""
 
     def __init__(self, services: Services) -> None:
-        self._repository = SavedViewRepository(services.store, services.clock)
+        repository = SavedRepository(SavedView, services.store, services.clock)
+        self._views = NamedRows(repository, "view", "views")
+        self.remove = self._views.remove
 
     def rows(self, project_id: str, page: str = "") -> list[dict[str, Any]]:
         """Return the views of one list, or of all, in the order of their names."""
-        return [public_view(view) for view in self._repository.views(project_id) if page in ("", view.page)]
+        return [public_view(view) for view in self._views.rows(project_id) if page in ("", view.page)]
 
     def of_list(
         self, project_id: str, page: str, query: Mapping[str, str], columns: Sequence[str]
@@ -40,29 +42,17 @@ class SavedViews:
         """Save a view under a name, in place of the one that has it."""
         if page not in PAGES:
             raise Problem(422, "invalid_page", "there is no such list", f"one of: {', '.join(PAGES)}")
-        if not name or len(name) > MAX_NAME_CHARACTERS:
-            raise Problem(422, "invalid_name", f"a name has 1 to {MAX_NAME_CHARACTERS} characters", "name the view")
-        saved_id = view_id(project_id, page, name)
-        others = [view for view in self._repository.views(project_id) if view.view_id != saved_id]
-        if len(others) >= MAX_VIEWS:
-            raise Problem(409, "too_many_views", f"a project has {MAX_VIEWS} saved views at most", "remove one")
+        self._views.check_name(name)
         view = SavedView(
             project_id=project_id,
-            view_id=saved_id,
+            view_id=view_id(project_id, page, name),
             page=page,  # type: ignore[arg-type]
             name=name,
             query=kept_query(query),
             created_by=author,
             created_at=utc_now(),
         )
-        return self._repository.save(view)
-
-    def remove(self, project_id: str, saved_id: str) -> SavedView:
-        """Remove a saved view, and return it."""
-        view = next((view for view in self._repository.views(project_id) if view.view_id == saved_id), None)
-        if view is None:
-            raise Problem(404, "unknown_view", f"there is no saved view {saved_id[:64]!r}", "it may have been removed")
-        return self._repository.save(view.model_copy(update={"is_deleted": True}))
+        return self._views.save(view)
 
 
 def kept_query(query: str) -> str:

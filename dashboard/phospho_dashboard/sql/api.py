@@ -9,7 +9,7 @@ from phospho_dashboard.services import ROWS, ApiEndpoints, Services
 from phospho_dashboard.sql.guard import VIEWS
 from phospho_dashboard.sql.queries import SqlQueries
 from phospho_dashboard.sql.saved import CHARTS, SavedQueries, checked_chart, public_query
-from phospho_schemas.rows.saved_queries import MAX_NAME_CHARACTERS
+from phospho_schemas.rows.saved import MAX_NAME_CHARACTERS
 from phospho_web.endpoints import api_endpoint
 from phospho_web.openapi import ANY_OBJECT, TEXT, list_of, object_schema
 from phospho_web.problems import Problem

@@ -19,7 +19,7 @@ from phospho_dashboard.sql.saved import CHARTS, SavedQueries, checked_chart
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.urls import with_query
-from phospho_schemas.rows.saved_queries import MAX_NAME_CHARACTERS
+from phospho_schemas.rows.saved import MAX_NAME_CHARACTERS
 from phospho_store.view_columns import VIEW_REFERENCES
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
