@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import socketserver
 import ssl
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
+
+from fixtures.loopback import serving
 
 
 @dataclass
@@ -87,11 +88,5 @@ def receiving_mail(tls: ssl.SSLContext | None = None) -> Iterator[MailServer]:
     # A client that refuses the certificate is no error of the server.
     listener.handle_error = lambda *arguments: None  # type: ignore[method-assign]
     server = MailServer(listener.server_address[1])
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(listener):
         yield server
-    finally:
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
