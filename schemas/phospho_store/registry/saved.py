@@ -44,5 +44,5 @@ class SavedRepository(Repository, Generic[Saved]):
 
     def rows(self, project_id: str) -> list[Saved]:
         """Return the rows of a project in the order of their names."""
-        rest = f"WHERE project_id = {{project:String}} AND NOT is_deleted ORDER BY name, {self._id_column}"
+        rest = "WHERE project_id = {project:String} AND NOT is_deleted ORDER BY name, " + self._id_column
         return self._read(self._model, self._table, rest, project=project_id)
