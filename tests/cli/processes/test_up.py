@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,6 +120,25 @@ def test_up_refuses_the_folder_of_a_running_up(tmp_path: Path) -> None:
         f"Error: Another `phospho up` uses the folder {tmp_path}. It is at http://127.0.0.1:8420."
         " Stop it, or give another folder with --data.\n"
     )
+
+
+def test_up_refuses_a_taken_port_before_it_loads(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        completed = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "phospho_cli", "up", "--data", "d", "--port", str(port)],
+            env=clean_environment(),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    lines = completed.stderr.splitlines()
+    assert completed.returncode == 1
+    assert lines[-1].startswith(f"Error: Port {port} is in use. Start with `--port {port + 1}`"), lines[-1]
+    imported = {line.rpartition("|")[2].strip() for line in lines}
+    assert not imported & {"chdb", "numpy", "phospho_cli.processes.up_process", "phospho_dashboard.app"}
 
 
 def test_up_imports_nothing_that_it_may_not_use() -> None:
