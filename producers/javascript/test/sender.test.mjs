@@ -51,6 +51,18 @@ test("logs go to the batch endpoint with the key as bearer, within a tick", asyn
   });
 });
 
+test("logs that a frozen process has held up are sent, and warned of", async () => {
+  const warnings = [];
+  const client = make({ onWarning: (message) => warnings.push(message) });
+
+  client.log({ input: "Hello" });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_200); // nothing runs, as in a freeze
+  await until(() => server.logs.length === 1, "the log");
+
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /held up for 5 s.*await phospho\.flush\(\)/);
+});
+
 test("large bodies are compressed", async () => {
   const client = make();
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -73,3 +75,40 @@ class TestTraces:
             log = phospho.log(input="one", session_id="mine", task_id="mine too")
 
         assert (log["session_id"], log["task_id"]) == ("mine", "mine too")
+
+
+class TestGeneratorFunctions:
+    @pytest.mark.parametrize("decorate", [phospho.trace, phospho.trace(session_id="s"), phospho.wrap, phospho.wrap()])
+    def test_inspect_sees_generator_functions(self, recorded: Recorded, decorate: Any) -> None:
+        @decorate
+        def generator(value: int) -> Iterator[int]:
+            yield value
+
+        @decorate
+        async def async_generator(value: int) -> AsyncIterator[int]:
+            yield value
+
+        class App:
+            static = staticmethod(generator)
+
+            @decorate
+            def method(self, value: int) -> Iterator[int]:
+                yield value
+
+        assert inspect.isgeneratorfunction(generator)
+        assert inspect.isasyncgenfunction(async_generator)
+        assert not inspect.isgeneratorfunction(async_generator)
+        assert inspect.isgeneratorfunction(App().method)
+        assert list(inspect.signature(generator).parameters) == ["value"]
+        assert (generator.__name__, list(generator(1)), list(App.static(2))) == ("generator", [1], [2])
+        assert list(App().method(3)) == [3]
+
+    def test_generator_belongs_to_the_trace_in_which_it_was_called(self, recorded: Recorded) -> None:
+        @phospho.trace
+        def answer() -> Iterator[str]:
+            yield phospho.log("why?")["session_id"]
+
+        with phospho.tracer(session_id="outer"):
+            generator = answer()
+
+        assert list(generator) == ["outer"]

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 import phospho
+from phospho._content.json_values import to_jsonable
 
 Make = Callable[..., phospho.Client]
 
@@ -184,3 +185,8 @@ def test_queued_content_is_sent_with_its_changes(make_client: Make, server: Any)
 def test_settings_of_wrong_type_raise_config_error(arguments: dict[str, Any]) -> None:
     with pytest.raises(phospho.ConfigError, match=next(iter(arguments))):
         phospho.init(**arguments)
+
+
+def test_keys_with_one_text_are_told_apart_by_their_types() -> None:
+    assert to_jsonable({1: "a", "1": "b"}) == {"1": "a", "1 (str)": "b"}
+    assert to_jsonable({"1": "b", 1: "a"}) == {"1": "b", "1 (int)": "a"}

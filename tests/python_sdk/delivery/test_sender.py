@@ -256,3 +256,21 @@ def test_flush_accepts_infinite_timeout() -> None:
 
     assert client.flush(float("inf")).is_complete
     assert client.flush(threading.TIMEOUT_MAX * 2).is_complete
+
+
+def test_logs_that_a_frozen_process_holds_up_are_warned_of() -> None:
+    program = (
+        "import os, phospho, signal, subprocess, sys, time\n"
+        "from phospho._delivery import sender_thread\n"
+        "sender_thread.HELD_UP_S = 0.5\n"
+        "phospho.init(transport=phospho.RecordingTransport(), tick=0.2)\n"
+        "for _ in range(2):\n"
+        "    phospho.log('why?')\n"
+        "    subprocess.Popen(['sh', '-c', f'sleep 1; kill -CONT {os.getpid()}'])\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    time.sleep(0.5)\n"
+    )
+
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert output.stderr.count("phospho: logs were held up for 0 s") == 1, output.stderr

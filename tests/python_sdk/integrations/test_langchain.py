@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -185,3 +186,44 @@ def test_langchain_handler_without_langchain_names_package(monkeypatch: pytest.M
         assert (log["input"], log["output"], log["system_prompt"]) == ("I want a refund", "Hello!", "Be brief.")
         if way == "invoke":  # the fake model's chunks carry no figures
             assert (log["model"], log["tokens_in"], log["tokens_out"]) == ("gpt-x", 4, 2)
+
+    @pytest.mark.parametrize("way", ["closed", "dropped", "cancelled"])
+    async def test_chain_that_the_app_leaves_has_its_answer_so_far(
+        self, recorded: phospho.RecordingTransport, way: str
+    ) -> None:
+        from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+        from langchain_core.messages import AIMessage
+        from langchain_core.output_parsers import StrOutputParser
+        from langchain_core.prompts import ChatPromptTemplate
+
+        from phospho.integrations import PhosphoLangchainCallbackHandler
+
+        model = GenericFakeChatModel(messages=iter([AIMessage(content="Hello you there")]))
+        chain = ChatPromptTemplate.from_messages([("user", "{question}")]) | model | StrOutputParser()
+        config: Any = {"callbacks": [PhosphoLangchainCallbackHandler()]}
+        question = {"question": "I want a refund"}
+
+        if way == "cancelled":
+
+            async def read() -> None:
+                async for _ in chain.astream(question, config):
+                    begun.set()
+                    await asyncio.sleep(60)
+
+            begun = asyncio.Event()
+            reading = asyncio.create_task(read())
+            await begun.wait()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        else:
+            stream = chain.stream(question, config)
+            next(stream)
+            if way == "closed":
+                stream.close()  # type: ignore[attr-defined]
+            del stream
+            gc.collect()
+        phospho.flush()
+
+        [log] = recorded.logs
+        assert (log["input"], log["output"]) == ("I want a refund", "Hello")
+        assert [step["output"] for step in log["steps"] if step["kind"] == "llm"] == ["Hello"]

@@ -79,6 +79,15 @@ export class Counters {
     this.#warnings.warn("unsent", `${text}Call \`await phospho.shutdown(timeoutMs)\` before it ends`);
   }
 
+  /** Warn of logs that waited *lateMs* too long. */
+  warnOfFreeze(lateMs: number): void {
+    const text = `phospho: logs were held up for ${Math.round(lateMs / 1000)} s, as where a platform freezes a function. `;
+    this.#warnings.warn(
+      "frozen",
+      `${text}Call \`await phospho.flush()\` before it returns, or pass waitUntil`,
+    );
+  }
+
   /** Warn of a time that can't be read. */
   warnOfTime(name: string): void {
     this.#warnings.warn(

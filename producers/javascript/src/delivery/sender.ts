@@ -133,11 +133,14 @@ export class Sender {
     const dueAtMs = nowMs + Math.max(0, delayMs);
     // A long overdue timer was lost with its edge request.
     const isAlive = this.#timer && this.#timer.dueAtMs > nowMs - LOST_AFTER_MS;
+    if (this.#timer && !isAlive) this.#counters.warnOfFreeze(nowMs - this.#timer.dueAtMs);
     if (isAlive && this.#timer && this.#timer.dueAtMs <= dueAtMs) return;
     this.#cancelTimer();
     const id = backgroundTimer(
       () => {
         this.#timer = undefined;
+        const lateMs = monotonicMs() - dueAtMs;
+        if (lateMs > LOST_AFTER_MS) this.#counters.warnOfFreeze(lateMs);
         void this.#pump();
       },
       Math.max(0, delayMs),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial, update_wrapper
+from types import MethodType
 from typing import Any, Callable, Generic, TypeVar
 
-__all__ = ["MutableAsyncGenerator", "MutableGenerator", "aclose", "close"]
+__all__ = ["MutableAsyncGenerator", "MutableGenerator", "aclose", "as_generator_function", "close"]
 
 T = TypeVar("T")
 
@@ -66,6 +68,34 @@ class MutableAsyncGenerator(Generic[T]):
         """Close the generator. Its values so far are logged."""
         self.is_stopped = True
         await aclose(self.generator)
+
+
+class _GeneratorFunction(partial[Any]):
+    """
+    A wrapper that `inspect` takes for the generator function *func*, since it looks inside partials.
+
+    A generator function instead of it would run nothing before the app takes the first value, perhaps outside of the
+    trace that the call was in.
+    """
+
+    wrapper: Callable[..., Any]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.wrapper(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+
+def as_generator_function(wrapper: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return *wrapper* so that frameworks that ask see the generator function that it wraps, as FastAPI does."""
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    if not (isgeneratorfunction(function) or isasyncgenfunction(function)):
+        return wrapper
+    wrapped = update_wrapper(_GeneratorFunction(function), function)
+    wrapped.wrapper = wrapper
+    return wrapped
 
 
 async def aclose(iterator: Any) -> None:

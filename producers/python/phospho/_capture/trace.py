@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, TypeVar, cast, overload
 from .._content.json_values import MAPPINGS, text_of
 from .._ids import new_id
 from .._logger import logger
-from .generators import aclose, close
+from .generators import aclose, as_generator_function, close
 from .steps import MAX_STEPS, Step, StepFields, StepOwner
 
 __all__ = ["add_step", "current_step", "current_trace", "take_steps", "trace", "tracer", "waiting_steps"]
@@ -267,7 +267,7 @@ def _traced(function: F, ids: Ids, metadata: dict[str, Any]) -> F:
             call.result = called(*args, **kwargs)
         return call.result
 
-    return cast(F, traced)
+    return cast(F, as_generator_function(traced, called))
 
 
 class _InnerCall:

@@ -99,11 +99,7 @@ class _Copy:
         if isinstance(value, type(os.environ)):  # its `str` shows the secrets too
             return f"<{type(value).__name__}>"
         if isinstance(value, MAPPINGS):
-            return {
-                k if type(k) is str else text_of(k): self.of(v, depth - 1)
-                for k, v in self._first_items(value.items())
-                if type(v).__name__ not in _ABSENT
-            }
+            return self._mapping(self._first_items(value.items()), depth)
         if isinstance(value, _COLLECTIONS) and not hasattr(type(value), "_asdict"):
             return [self.of(item, depth - 1) for item in self._first_items(value)]
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -124,6 +120,13 @@ class _Copy:
             return f"<{type(value).__name__}, not read>" if _is_iterator(type(value)) else text_of(value)
         return self.of(dumped, depth - 1)
 
+    def _mapping(self, items: list[Any], depth: int) -> dict[str, Any]:
+        copies: dict[str, Any] = {}
+        for key, value in items:
+            if type(value).__name__ not in _ABSENT:
+                copies[_name_of(key, copies)] = self.of(value, depth - 1)
+        return copies
+
     def _first_items(self, items: Iterable[Any]) -> list[Any]:
         """Return a copy of *items*, at most as many as MAX_ITEMS leaves."""
         first_items = list(islice(items, self._items_left))
@@ -139,6 +142,12 @@ class _Copy:
             return value.decode("utf-8")
         except UnicodeDecodeError:  # a picture, a sound, a file
             return f"<{len(value)} bytes>"
+
+
+def _name_of(key: Any, taken: dict[str, Any]) -> str:
+    """Return a key as text, with its type where another key has the same text."""
+    name = key if type(key) is str else text_of(key)
+    return f"{name} ({type(key).__name__})" if name in taken else name
 
 
 def _is_iterator(kind: type) -> bool:

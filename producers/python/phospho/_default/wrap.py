@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial, wraps
 from typing import Any, Callable, TypeVar, cast, overload
 
+from .._capture.generators import as_generator_function
 from .._capture.stream_log import Stop, StreamLog
 from .._capture.streams import watch_stream, watched
 from .._capture.task_log import TaskLog
@@ -108,7 +109,7 @@ def _observed(function: Callable[..., Any], observe: Callable[..., _Observation]
             raise
         return observation.log_output(output)
 
-    return wrapped
+    return as_generator_function(wrapped, function)
 
 
 class _Observation:

@@ -8,10 +8,15 @@ import weakref
 from collections.abc import Sequence
 from typing import Protocol
 
+from .._logger import logger
+
 __all__ = ["SenderThread", "forget_threads", "thread_of"]
 
 # A thread ends when there was nothing to send for this long. The next log starts another.
 IDLE_S = 2.0
+
+# Work that is later than this was held up, even on a busy machine.
+HELD_UP_S = 5.0
 
 
 class Served(Protocol):
@@ -38,6 +43,7 @@ class SenderThread:
         self._waiting: dict[Served, None] = {}
         self._current: Served | None = None
         self._thread: threading.Thread | None = None
+        self._is_warned = False
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -105,7 +111,19 @@ class SenderThread:
                     return sender
                 if sender is not None:
                     idle_until = due_at + IDLE_S
-                self.changed.wait((due_at if sender is not None else idle_until) - now)
+                wake_at = due_at if sender is not None else idle_until
+                self.changed.wait(wake_at - now)
+                if sender is not None:
+                    self._warn_of_freeze(time.monotonic() - wake_at)
+
+    def _warn_of_freeze(self, late_s: float) -> None:
+        if late_s > HELD_UP_S and not self._is_warned:
+            self._is_warned = True
+            logger.warning(
+                "phospho: logs were held up for %d s, as where a platform freezes a function. Call phospho.flush() "
+                "before it returns. Further ones are not reported.",
+                late_s,
+            )
 
     def _first_due(self) -> tuple[Served | None, float]:
         first: Served | None = None

@@ -14,6 +14,8 @@ from ..client import Client
 __all__ = ["Runs", "identity_of", "init_if_needed"]
 
 MAX_RUNS = 10_000
+# Of the streamed answers of an outermost run, which an agent may repeat without end.
+_MAX_ANSWER_CHARACTERS = 1_000_000
 
 # What LangChain gives as the input of a streamed chain when it starts. The input itself comes at the end.
 _NO_INPUTS = ("", {"input": ""}, None)
@@ -77,6 +79,13 @@ class Runs:
             if kind == "llm":
                 root.requests.append(input)
 
+    def add_text(self, run_id: Any, text: str) -> None:
+        """Add a piece of a streamed answer, which is its output if the app leaves the stream before its end."""
+        with self._lock:
+            root = self._roots.get(self._root_of.get(run_id))
+            if root is not None:
+                root.add_text(run_id, text)
+
     def end(self, run_id: Any, output: Any, error: BaseException | None = None, input: Any = None) -> None:
         """End a run. *input* replaces one that was missing at its start. The end of the outermost logs the task."""
         error = None if isinstance(error, GeneratorExit) else error  # the app has left a stream
@@ -112,6 +121,8 @@ class Runs:
         client = self._get_client()
         if client is None:
             return
+        if output is None:
+            output = root.text_so_far()
         extra = {**root.figures(output), **self._metadata, **root.fields}
         if root.steps:
             extra["steps"] = [step.fields for step in root.steps.values()]
@@ -129,6 +140,23 @@ class _Run:
         self.run_ids = [run_id]
         self.requests: list[Any] = []
         self.steps: dict[Any, Step] = {}
+        # Pieces of streamed answers, by the run of their model.
+        self._pieces: dict[Any, list[str]] = {}
+        self._characters_left = _MAX_ANSWER_CHARACTERS
+
+    def add_text(self, run_id: Any, text: str) -> None:
+        if len(text) <= self._characters_left:
+            self._pieces.setdefault(run_id, []).append(text)
+            self._characters_left -= len(text)
+
+    def text_so_far(self) -> str | None:
+        """Return the last streamed answer as far as it came, and let the steps without an output have theirs."""
+        text = None
+        for run_id, pieces in self._pieces.items():
+            text = "".join(pieces)
+            if run_id in self.steps:
+                self.steps[run_id].fields.setdefault("output", text)
+        return text
 
     def figures(self, output: Any) -> dict[str, Any]:
         """Return the model, system prompt and token counts of the calls inside, where the output has none itself."""

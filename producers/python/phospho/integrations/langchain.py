@@ -59,6 +59,10 @@ class PhosphoLangchainCallbackHandler(BaseCallbackHandler):
         # A streamed chain has its input here only.
         self._runs.end(run["run_id"], outputs, input=_input_of(run.get("inputs")))
 
+    def on_llm_new_token(self, token: Any, **run: Any) -> None:
+        if isinstance(token, str):  # some models pass a list of blocks
+            self._runs.add_text(run["run_id"], token)
+
     def on_llm_end(self, response: Any, **run: Any) -> None:
         self._runs.end(run["run_id"], response)
 
