@@ -29,8 +29,8 @@ VARIADIC = {
     "run": "a function for another thread, and its arguments",
     "warning": "arguments of a message of `logging`",
 }
-RIDDLES = {"asked", "chosen", "found", "known", "one", "place", "said", "told"}
-RIDDLES_OF_CALLS = {"apart", "given", "growing", "held", "kept", "meant", "others", "sent", "shown", "taken", "tried"}
+RIDDLES = {"asked", "chosen", "found", "known", "meant", "one", "place", "said", "told", "tried"}
+RIDDLES_OF_CALLS = {"apart", "given", "growing", "held", "kept", "others", "sent", "shown", "taken"}
 QUESTION = re.compile(r"(What|Who|Whom|Whose|Which|Whether|How|Where|When)\b")
 
 _Node = TypeVar("_Node", bound=ast.AST)

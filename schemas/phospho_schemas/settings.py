@@ -236,8 +236,8 @@ def _refuse_unknown(settings_class: type, environment: Mapping[str, str]) -> Non
     variables = [setting.variable for setting in settings_of(settings_class)]
     for name in environment:
         if name.startswith(prefix) and name not in variables and not is_service_link(name):
-            meant = _suggestion(name, variables)
-            raise BadSetting(f"{name} is not a setting.{meant} Unset it, or use one of {', '.join(variables)}.")
+            suggestion = _suggestion(name, variables)
+            raise BadSetting(f"{name} is not a setting.{suggestion} Unset it, or use one of {', '.join(variables)}.")
 
 
 def _described(settings_class: type) -> Iterator[Setting]:

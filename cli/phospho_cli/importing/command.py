@@ -30,7 +30,7 @@ def _mapping(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
     split = [pair.partition("=") for pair in pairs]
     if bad := [name for name, _, theirs in split if not name or not theirs]:
         raise click.BadParameter(f"{bad[0]!r} is not of the form input=question.")
-    if typos := [(name, meant) for name, _, _ in split if (meant := meant_field(name))]:
+    if typos := [(name, field_name) for name, _, _ in split if (field_name := meant_field(name))]:
         raise click.BadParameter(f"There is no field {typos[0][0]!r}. Did you mean {typos[0][1]!r}?")
     return {name: theirs for name, _, theirs in split}
 

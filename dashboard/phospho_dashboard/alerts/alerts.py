@@ -157,11 +157,11 @@ class Alerts:
         if reason := alert_refusal(edited):
             raise Problem(422, "invalid_alert", reason)
         own = self._webhooks.channels(alert.project_id).get(alert.alert_id, [])
-        kept = [webhook for webhook in own if webhook.webhook_id not in edit.removed_channels]
-        if len(own) - len(kept) != len(set(edit.removed_channels)):
+        remaining_channels = [webhook for webhook in own if webhook.webhook_id not in edit.removed_channels]
+        if len(own) - len(remaining_channels) != len(set(edit.removed_channels)):
             raise Problem(404, "unknown_channel", "the alert has no such channel")
         if edit.channels:
-            self._check_channels(edit.channels, len(kept))
+            self._check_channels(edit.channels, len(remaining_channels))
         if self.alert(alert.project_id, alert.alert_id).revision != alert.revision:
             raise Problem(409, "changed_meanwhile", "the alert was changed in the meantime", "open it again")
         channels = self._add_channels(edited, edit.channels, author)

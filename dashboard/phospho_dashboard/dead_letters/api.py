@@ -124,10 +124,10 @@ class DeadLettersApi(ApiEndpoints):
         """Log the message again, as it came or as the body mends it. Twice is one task."""
         visitor, projects = await self._reader(request, "editor")
         content = await read_object(request, self._services.settings.max_payload_bytes)
-        mended = text_field(content, "payload", max_length=10_000_000) if "payload" in content else None
+        edit = text_field(content, "payload", max_length=10_000_000) if "payload" in content else None
         dead_letter_id = request.path_params["dead_letter_id"]
         message = await publish_replay(
-            self._services, visitor, projects=projects, dead_letter_id=dead_letter_id, mended=mended
+            self._services, visitor, projects=projects, dead_letter_id=dead_letter_id, edit=edit
         )
         return json_response(_answer(dead_letter_id, message), 202)
 

@@ -79,13 +79,13 @@ class DeadLetterPages(Endpoints):
         visitor: Visitor,
         content: dict[str, Any],
         *,
-        mended: str | None = None,
+        edit: str | None = None,
         replayed: ReplayMessage | None = None,
         problem: Problem | None = None,
     ) -> Response:
         payload = content["dead_letter"]["payload"]
         form = {
-            "payload": payload if mended is None else mended,
+            "payload": payload if edit is None else edit,
             "is_editable": len(payload) <= _MAX_EDITED_CHARACTERS,
             "replayed": replayed,
         }
@@ -97,17 +97,17 @@ class DeadLetterPages(Endpoints):
         projects = visitor.readable_projects(await self._access.query_project(request, visitor))
         if form.text("action") == "drop":
             return await self._drop(request, visitor, projects)
-        mended = form.raw("payload", self._services.settings.max_body_bytes) if form.text("is_mended") else None
+        edit = form.raw("payload", self._services.settings.max_body_bytes) if form.text("is_mended") else None
         dead_letter_id = request.path_params["dead_letter_id"]
         try:
             message = await publish_replay(
-                self._services, visitor, projects=projects, dead_letter_id=dead_letter_id, mended=mended
+                self._services, visitor, projects=projects, dead_letter_id=dead_letter_id, edit=edit
             )
         except Problem as problem:
             if problem.status == 404:
                 raise
             content = await self._content(request, projects)
-            return await self.render(request, visitor, content, mended=mended, problem=problem)
+            return await self.render(request, visitor, content, edit=edit, problem=problem)
         return await self.render(request, visitor, await self._content(request, projects), replayed=message)
 
     async def _drop(self, request: Request, visitor: Visitor, projects: list[str]) -> Response:

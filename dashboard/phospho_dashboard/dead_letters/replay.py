@@ -28,9 +28,9 @@ class ReplayMessage(NamedTuple):
     task_id: str
 
 
-def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id: str | None) -> ReplayMessage:
+def replay_message(letter: Mapping[str, Any], edit: str | None, own_project_id: str | None) -> ReplayMessage:
     """
-    Return the message of a dead letter; `mended` is its payload as a person changed it, or None.
+    Return the message of a dead letter; `edit` is its payload as a person changed it, or None.
 
     Its project is `own_project_id`, or, where that is None (for an administrator), the one that the message names.
     Replayed again it is the same task: without an id of its own, the task gets one from its dead letter. Unchanged, the
@@ -38,11 +38,11 @@ def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id
     stamped like any that arrives now. Raises Problem: 403, 409, 413 or 422.
     """
     _check_topic(letter)
-    if mended is None and letter.get("is_truncated"):
+    if edit is None and letter.get("is_truncated"):
         raise Problem(409, "truncated", f"only a part of its {letter['payload_bytes']} bytes was kept", _MEND_HINT)
-    payload = base64.b64decode(letter["payload_base64"]) if mended is None else mended.encode("utf-8", "replace")
+    payload = base64.b64decode(letter["payload_base64"]) if edit is None else edit.encode("utf-8", "replace")
     message = _message(payload)
-    if mended is None:
+    if edit is None:
         message = {name: letter[name] for name in _STAMPS} | message
     else:
         message = _unstamped(message) | {"received_at": letter["received_at"]} | _kept_identity(message, letter)
@@ -51,7 +51,7 @@ def replay_message(letter: Mapping[str, Any], mended: str | None, own_project_id
 
 
 async def publish_replay(
-    services: Services, visitor: Visitor, *, projects: list[str], dead_letter_id: str, mended: str | None
+    services: Services, visitor: Visitor, *, projects: list[str], dead_letter_id: str, edit: str | None
 ) -> ReplayMessage:
     """
     Publish a dead letter of `projects` again and return its message, when it is durable.
@@ -61,7 +61,7 @@ async def publish_replay(
     """
     letters = DeadLetters(services.store, services.clock)
     letter = await services.threads.run(letters.dead_letter, projects, dead_letter_id)
-    message = replay_message(letter, mended, None if visitor.is_admin else projects[0])
+    message = replay_message(letter, edit, None if visitor.is_admin else projects[0])
     if services.publisher is None:
         raise no_publisher()
     await services.publisher.publish([message.keyed])
@@ -108,7 +108,7 @@ def _unstamped(message: Mapping[str, Any]) -> dict[str, Any]:
 _IDENTITY = {"task": ("task_id",), "feedback": ("task_id", "feedback_id"), "step": ("trace_id",)}
 
 
-def _kept_identity(mended: Mapping[str, Any], letter: Mapping[str, Any]) -> dict[str, Any]:
+def _kept_identity(message: Mapping[str, Any], letter: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the ids of the original that a mended message leaves out: it is the same task, feedback or step.
 
@@ -120,7 +120,9 @@ def _kept_identity(mended: Mapping[str, Any], letter: Mapping[str, Any]) -> dict
     original = {"task_id": letter["item_id"]} if is_task else _message(base64.b64decode(letter["payload_base64"]))
     names = _IDENTITY[letter["item_kind"]]
     for name in names:
-        if mended.get(name) not in (None, "", original[name]) or (name == "task_id" and _other_alias(mended, original)):
+        if message.get(name) not in (None, "", original[name]) or (
+            name == "task_id" and _other_alias(message, original)
+        ):
             raise Problem(
                 422,
                 "identity_changed",
@@ -130,8 +132,8 @@ def _kept_identity(mended: Mapping[str, Any], letter: Mapping[str, Any]) -> dict
     return {name: original[name] for name in names}
 
 
-def _other_alias(mended: Mapping[str, Any], original: Mapping[str, Any]) -> bool:
-    return not mended.get("task_id") and mended.get("event_id") not in (None, "", original["task_id"])
+def _other_alias(message: Mapping[str, Any], original: Mapping[str, Any]) -> bool:
+    return not message.get("task_id") and message.get("event_id") not in (None, "", original["task_id"])
 
 
 def _project_id(message: Mapping[str, Any], letter: Mapping[str, Any], own_project_id: str | None) -> str:

@@ -57,8 +57,8 @@ class LibraryPage(Endpoints):
 
     def _count(self, project_id: str) -> tuple[int, dict[str, int]]:
         definitions = [item.of_project(project_id) for items in LIBRARY.values() for item in items]
-        tried = [definition for definition in definitions if not engine_spec(definition.engine).is_decided_by_llm]
-        return self._trials.match_counts(project_id, tried, self._detection)
+        countable = [definition for definition in definitions if not engine_spec(definition.engine).is_decided_by_llm]
+        return self._trials.match_counts(project_id, countable, self._detection)
 
 
 def _library_row(definition: EventDefinition, counts: Mapping[str, int], names: Set[str]) -> dict[str, Any]:

@@ -63,9 +63,9 @@ def _changed_settings(settings: ProjectSettings, changes: Any) -> dict[str, Any]
     if unknown:
         names = sorted(ProjectSettings.model_fields)
         nearest = difflib.get_close_matches(unknown[0], names, n=1)
-        meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+        suggestion = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise Problem(
-            422, "invalid_project", f"there is no setting {unknown[0]!r}", f"{meant}known: {', '.join(names)}"
+            422, "invalid_project", f"there is no setting {unknown[0]!r}", f"{suggestion}known: {', '.join(names)}"
         )
     return settings.model_dump() | dict(changes)
 

@@ -34,9 +34,9 @@ class SavedViews:
         self, project_id: str, page: str, query: Mapping[str, str], columns: Sequence[str]
     ) -> dict[str, object]:
         """Return the views of a list and its own query, for its template."""
-        kept = dict(parse_qsl(kept_query(urlencode(list(query.items())))))
-        kept |= {"columns": ",".join(columns)} if columns else {}
-        return {"saved_views": self.rows(project_id, page), "list_page": page, "list_query": urlencode(kept)}
+        parameters = dict(parse_qsl(kept_query(urlencode(list(query.items())))))
+        parameters |= {"columns": ",".join(columns)} if columns else {}
+        return {"saved_views": self.rows(project_id, page), "list_page": page, "list_query": urlencode(parameters)}
 
     def save(self, project_id: str, *, page: str, name: str, query: str, author: str) -> SavedView:
         """Save a view under a name, in place of the one that has it."""

@@ -78,8 +78,8 @@ def _suggestion(name: str, names: Iterable[str], text: str) -> str:
     """Return a question with the name that is most like `name`: of our views, or as ClickHouse suggests it."""
     similar = get_close_matches(name.lower(), sorted(names), 1, 0.6)
     suggested = _SUGGESTED.search(text)
-    meant = similar[0] if similar else suggested[1] if suggested else ""
-    return f"did you mean {meant}?" if meant else ""
+    suggestion = similar[0] if similar else suggested[1] if suggested else ""
+    return f"did you mean {suggestion}?" if suggestion else ""
 
 
 def _misspelt_keyword(line: str) -> str:

@@ -72,11 +72,11 @@ class Part(NamedTuple):
 
 def joined(parts: Iterable[Part]) -> str:
     """Return the text of *parts*. Blank ones count only where there is nothing else."""
-    kept = [part for part in parts if part.text]
-    if any(part.text.strip() for part in kept):
-        kept = [part for part in kept if part.text.strip() or part.kind == PIECE]
+    with_text = [part for part in parts if part.text]
+    if any(part.text.strip() for part in with_text):
+        with_text = [part for part in with_text if part.text.strip() or part.kind == PIECE]
     text, kind_before = "", ""
-    for part in kept:
+    for part in with_text:
         kinds = (kind_before, part.kind)
         continues = PIECE in kinds and kind_before not in _OWN_LINE and part.kind not in _OWN_LINE
         text += part.text if not text or continues else "\n" + part.text

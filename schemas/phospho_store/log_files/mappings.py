@@ -45,8 +45,8 @@ def without_input(keys: Iterable[str], mapping: Mapping[str, str]) -> NoEvent:
     names = list(keys)
     wanted = mapping.get("input")
     if wanted is not None and wanted not in names:
-        meant = _suggestion(wanted, names)
-        return NoEvent(f"no {wanted!r}", f", which --mapping takes for input. {_list_of_keys(names)}{meant}")
+        advice = _suggestion(wanted, names)
+        return NoEvent(f"no {wanted!r}", f", which --mapping takes for input. {_list_of_keys(names)}{advice}")
     suggestion = suggested_mapping(names, mapping)
     options = " ".join(f"--mapping {name}={_quoted(key)}" for name, key in suggestion.items())
     advice = f"Try {options}" if "input" in suggestion else "Name the key: --mapping input=KEY"

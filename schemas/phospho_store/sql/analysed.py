@@ -110,22 +110,22 @@ def found_events(scope: TaskScope, *columns: str, of_name: str = "1") -> str:
     else:
         parts = [compose(_FOUND, columns=selected, condition=scope.analyses(), of_name=of_name)]
     if scope.corrections.has_session_events:
-        kept = [f"found.{name} AS {name}" for name in columns]
-        in_sessions = session_events(scope.session_analyses(), *kept, "found.events AS events", tasks=_OF_PROJECT)
+        outputs = [f"found.{name} AS {name}" for name in columns]
+        in_sessions = session_events(scope.session_analyses(), *outputs, "found.events AS events", tasks=_OF_PROJECT)
         parts.append(compose(_FOUND_IN_SESSIONS, columns=selected, session_events=in_sessions, of_name=of_name))
     return f"({' UNION ALL '.join(parts)})"
 
 
 def _in_sessions(scope: TaskScope, columns: tuple[str, ...], also: str, within: str) -> str:
     own = tuple(name for name in columns if name not in _OF_ANALYSES)
-    kept = [f"found.{name} AS {name}" for name in dict.fromkeys(("task_id", *own))]
+    outputs = [f"found.{name} AS {name}" for name in dict.fromkeys(("task_id", *own))]
     names = "CAST(found.events.name, 'Array(String)') AS found_names"
     condition = f"{scope.session_analyses()} AND {also} AND {within}"
     return compose(
         _IN_SESSIONS,
         columns=_filled(columns),
         names=scope.corrections.names_in_sessions(),
-        session_events=session_events(condition, *kept, names, tasks=f"{_OF_PROJECT} AND {within}"),
+        session_events=session_events(condition, *outputs, names, tasks=f"{_OF_PROJECT} AND {within}"),
     )
 
 

@@ -42,12 +42,12 @@ class Corrections:
         """
         if not self.has_labels:
             return self.found_names()
-        kept = f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
+        unrejected_names = f"arrayFilter(name -> (task_id, name) NOT IN ({_REJECTED}), found_names)"
         is_added = f"{self.is_added('task_id', 'name', span)} AND NOT has(found_names, name)"
         added = f"arrayFilter(name -> {is_added}, ({_CONFIRMED_NAMES}))"
         return f"""if(
             task_id IN (SELECT task_id FROM label_rows WHERE {_OF_PROJECT}),
-            arrayConcat({kept}, {added}), {self.found_names()} AS found_names
+            arrayConcat({unrejected_names}, {added}), {self.found_names()} AS found_names
         )"""
 
     def names_in_sessions(self) -> str:

@@ -73,15 +73,17 @@ def fact_rows(scope: TaskScope, columns: Collection[str], filters: Iterable[str]
     analysis = [name for name in _OF_ANALYSES if name in wanted]
     joins = []
     if "names" in wanted:
-        kept = [f"anyIf({name}, is_task) AS {name}" for name in analysis]
-        kept += [f"anyIf({theme_of()}, is_task) AS theme_id"] if "theme_id" in wanted else []
-        kept.append("groupArrayArray(names) AS names")
+        fields = [f"anyIf({name}, is_task) AS {name}" for name in analysis]
+        fields += [f"anyIf({theme_of()}, is_task) AS theme_id"] if "theme_id" in wanted else []
+        fields.append("groupArrayArray(names) AS names")
         of_table = [*analysis, *(["theme"] if "theme_id" in wanted else [])]
         rows = analysed(scope, "task_id", *of_table)
-        joins.append(("analysis", compose(_FACTS_WITH_EVENTS, columns=_more_columns(kept), analysed=rows)))
+        joins.append(("analysis", compose(_FACTS_WITH_EVENTS, columns=_more_columns(fields), analysed=rows)))
     elif wanted & _ANALYSIS_COLUMNS:
-        kept = [*analysis, *([f"{theme_of()} AS theme_id"] if "theme_id" in wanted else [])]
-        joins.append(("analysis", compose(_FACTS_OF_ANALYSES, columns=_more_columns(kept), analyses=scope.analyses())))
+        fields = [*analysis, *([f"{theme_of()} AS theme_id"] if "theme_id" in wanted else [])]
+        joins.append(
+            ("analysis", compose(_FACTS_OF_ANALYSES, columns=_more_columns(fields), analyses=scope.analyses()))
+        )
     if "flag" in wanted:
         joins.append(("flagged", f"SELECT * FROM {flagged_tasks(scope, 'task_id')}"))
     return _rows(wanted, f"task_rows FINAL WHERE {scope.tasks()}", joins, filters)
@@ -96,8 +98,8 @@ def view_rows(condition: str, columns: Collection[str], filters: Iterable[str] =
     wanted = _with_filters(columns, filters)
     joins = []
     if wanted & _ANALYSIS_COLUMNS:
-        kept = [name for name in (*_OF_ANALYSES, "theme_id") if name in wanted]
-        joins.append(("analysis", compose(_VIEW_OF_ANALYSES, columns=_more_columns(kept), condition=condition)))
+        fields = [name for name in (*_OF_ANALYSES, "theme_id") if name in wanted]
+        joins.append(("analysis", compose(_VIEW_OF_ANALYSES, columns=_more_columns(fields), condition=condition)))
     if "names" in wanted:
         joins.append(("event", compose(_VIEW_OF_EVENTS, condition=condition)))
     where = condition if also == "1" else f"{condition} AND {also}"

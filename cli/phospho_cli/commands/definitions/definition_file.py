@@ -107,8 +107,8 @@ def _sentence(fault: Any) -> str:
     kind, limits = fault["type"], fault.get("ctx", {})
     if kind == "extra_forbidden":
         nearest = difflib.get_close_matches(str(fault["loc"][-1]), DefinitionItem.model_fields, n=1)
-        meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        return f"there is no such field.{meant} The fields: {', '.join(DefinitionItem.model_fields)}"
+        suggestion = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        return f"there is no such field.{suggestion} The fields: {', '.join(DefinitionItem.model_fields)}"
     if kind == "too_long":
         return (
             f"at most {limits['max_length']} are allowed, not {limits['actual_length']};"

@@ -102,10 +102,10 @@ class Embedder:
         pieces = self._encoded(word)
         if len(word) > _MAX_CACHED_CHARACTERS:
             return pieces
-        meant = corrected(word) if len(pieces) > 1 else word
-        if meant != word:
+        correction = corrected(word) if len(pieces) > 1 else word
+        if correction != word:
             cached.unread[word] = pieces
-            pieces = self._encoded(meant)
+            pieces = self._encoded(correction)
         cached.read[word] = pieces
         return pieces
 

@@ -58,8 +58,8 @@ def corrected(word: str) -> str:
     vocabulary = _vocabulary()
     if not vocabulary.ranks or _is_word(match[2], vocabulary.ranks):
         return word
-    meant = min(_one_edit_away(match[2], vocabulary), key=vocabulary.ranks.__getitem__, default=match[2])
-    return f"{match[1]}{meant}{match[3]}"
+    correction = min(_one_edit_away(match[2], vocabulary), key=vocabulary.ranks.__getitem__, default=match[2])
+    return f"{match[1]}{correction}{match[3]}"
 
 
 def is_foreign(words: Sequence[str]) -> bool:

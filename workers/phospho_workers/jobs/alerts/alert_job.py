@@ -134,8 +134,8 @@ class AlertJob:
             return [next_evaluation(alert, before, self._readings.reading(alert, at))]
         readings = {reading.theme: reading for reading in self._themes.readings(alert, at)}
         last = self._repository.last_of_themes(alert)
-        gone = [name for name, row in last.items() if row.status == "firing" and name not in readings]
-        themes = [*readings.values(), *(Reading(at, 0.0, alert.min_cases, theme=name) for name in gone)]
+        ended_themes = [name for name, row in last.items() if row.status == "firing" and name not in readings]
+        themes = [*readings.values(), *(Reading(at, 0.0, alert.min_cases, theme=name) for name in ended_themes)]
         of_themes = [next_evaluation(alert, last.get(reading.theme), reading) for reading in themes]
         # The whole tells how many themes there are. It is what `before` is of, and each theme is sent by itself.
         whole = next_evaluation(alert, before, Reading(at, float(len(readings)), len(readings)))

@@ -263,6 +263,6 @@ class SessionExamples:
 
 def _without_middles(task: Task) -> Task:
     """Return a task without the middle of its long texts, which no engine is trained on."""
-    kept = _KEPT_CHARACTERS
-    long_texts = {side: task[side] for side in SIDES if len(task[side]) > 2 * kept}
-    return {**task, **{side: f"{text[:kept]}\n{text[-kept:]}" for side, text in long_texts.items()}}
+    characters = _KEPT_CHARACTERS
+    long_texts = {side: task[side] for side in SIDES if len(task[side]) > 2 * characters}
+    return {**task, **{side: f"{text[:characters]}\n{text[-characters:]}" for side, text in long_texts.items()}}

@@ -189,15 +189,15 @@ def _theme_rows(
 
     Where the sample was clustered anew, titles are those of the new members, and no theme is news.
     """
-    kept = {} if discovery.is_anew else {theme_id: theme.title for theme_id, theme in previous.items()}
+    former_titles = {} if discovery.is_anew else {theme_id: theme.title for theme_id, theme in previous.items()}
     first_at = min((theme.created_at for theme in previous.values()), default=model.created_at)
     born_at = first_at if discovery.is_anew else model.created_at
     old_groups = {theme_id: theme.group_id for theme_id, theme in previous.items() if theme.group_id}
     group_ids = continued_groups([(theme.theme_id, theme.group) for theme in discovery.themes], old_groups)
-    taken = {kept[theme.theme_id] for theme in discovery.themes if theme.theme_id in kept}
+    taken = {former_titles[theme.theme_id] for theme in discovery.themes if theme.theme_id in former_titles}
     rows = []
     for theme in discovery.themes:
-        title = kept.get(theme.theme_id) or distinct_title(theme.name.phrases, taken)
+        title = former_titles.get(theme.theme_id) or distinct_title(theme.name.phrases, taken)
         taken.add(title)
         rows.append(
             ThemeRow(
