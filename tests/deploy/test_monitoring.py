@@ -64,6 +64,18 @@ def test_no_alert_names_a_scrape_job(root: Path) -> None:
     assert not re.search(r"\bjob\s*=|by \([^)]*\bjob\b", (root / "deploy/prometheus/alerts.yml").read_text())
 
 
+def test_every_job_that_runs_nowhere_is_missed(root: Path) -> None:
+    """Judges run only where one is configured."""
+    modules = (root / "workers/phospho_workers/jobs").rglob("*_job.py")
+    names = {
+        name for path in modules for name in re.findall(r'^    name = "([\w-]+)"$', path.read_text(), re.MULTILINE)
+    }
+    rules = yaml.safe_load((root / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+    [alert] = [rule for rule in rules if rule["alert"] == "PhosphoJobsMissing"]
+    assert len(names) > 10
+    assert set(re.findall(r'name="([\w-]+)"', alert["expr"])) == names - {"llm-judge", "encoder-judge"}
+
+
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_replica_of_a_process_is_scraped_at_its_port(
     compose: Compose, scrapes: dict[str, Any], process: str
