@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -29,6 +30,16 @@ def test_document_names_paths_that_exist(document: Path) -> None:
     names = [name for name in CODE.findall(document.read_text()) if name.startswith(TOP_FOLDERS) and "<" not in name]
 
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "Makefile"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_document_names_commands_that_exist(document: Path) -> None:
+    text = document.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text)) <= targets
+    modules = re.findall(r"python -m ((?:benchmarks|chaos)[\w.]*)", text)
+    assert [name for name in modules if find_spec(name.rstrip(".")) is None] == []
 
 
 @pytest.mark.parametrize("page", ["ARCHITECTURE.md", "docs/internals.md", "docs/failures.md", "docs/decisions.md"])
