@@ -39,7 +39,7 @@ class AuditPages(Endpoints):
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the audit log."""
-        return page_and_twin(_PATH, self.read, self.render)
+        return page_and_twin(_PATH, self.read, self._page.render)
 
     async def read(self, request: Request) -> tuple[Visitor, dict[str, Any]]:
         visitor, project_id = await self._access.page_visitor_and_project(request, "admin")
@@ -47,9 +47,6 @@ class AuditPages(Endpoints):
         limit = page_limit(request.query_params.get("limit"))
         page = await self._threads.run(_page, self._log, visitor.readable_projects(project_id), before, limit)
         return visitor, {"project_id": project_id} | page
-
-    async def render(self, request: Request, visitor: Visitor, content: dict[str, Any]) -> Response:
-        return await self._page.render(request, visitor, content)
 
 
 class AuditApi(ApiEndpoints):
