@@ -143,6 +143,27 @@ test("a body of asResponse that breaks in the middle is logged with its error", 
   );
 });
 
+test("a document that the app doesn't read to its end is no answer", async () => {
+  const whole = JSON.stringify({ choices: [{ message: { content: "Hello!" } }] });
+  const client = new OpenAI({
+    apiKey: "k",
+    baseURL: "http://p/v1",
+    fetch: async () =>
+      new Response(
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new TextEncoder().encode(whole.slice(0, 20))),
+        }),
+      ),
+  });
+  const create = phospho.wrap(client.chat.completions.create.bind(client.chat.completions));
+
+  const reader = (await create(ask()).asResponse()).body.getReader();
+  await reader.read();
+  await reader.cancel();
+
+  assert.deepEqual(await outputs(), [null]);
+});
+
 test("runTools is logged with its last answer", async () => {
   const tools = phospho.wrap((body) => client.chat.completions.runTools(body));
   await tools(ask({ tools: [] })).finalContent();

@@ -44,6 +44,13 @@ const VALUES = {
   ],
   "a Date": [new Date(0), "1970-01-01T00:00:00.000Z"],
   "no Date": [new Date(Number.NaN), null],
+  "a Map whose keys have one text": [
+    new Map([
+      [1, "a"],
+      ["1", "b"],
+    ]),
+    { 1: "a", "1 (string)": "b" },
+  ],
   "a Map": [
     new Map([
       ["a", 1],

@@ -71,7 +71,7 @@ class BodyReader implements ChunkReceiver {
     else this.#settle(body);
   }
 
-  /** Return the bytes so far. Null if there are none, or too many. */
+  /** Return the bytes so far. Null if there are none, too many, or they are a document that is not whole. */
   #body(): Uint8Array | null {
     if (this.#bytes === 0 || this.#bytes > MAX_BODY_BYTES) return null;
     const body = new Uint8Array(this.#bytes);
@@ -80,10 +80,25 @@ class BodyReader implements ChunkReceiver {
       body.set(part, position);
       position += part.length;
     }
-    return body;
+    return isCutDocument(body) ? null : body;
   }
 
   countError(): void {} // only `stop` fails, and there is none
+}
+
+/** Return whether *body* begins as a document in JSON and is none. A line by itself may be one of many. */
+function isCutDocument(body: Uint8Array): boolean {
+  const text = new TextDecoder().decode(body).trim();
+  return /^[{[]/.test(text) && ![text, text.split("\n", 1)[0] ?? ""].some(isJson);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Return a copy of the bytes of a chunk, or those of what the app's pipe has made of it: text, or events. */

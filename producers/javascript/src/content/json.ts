@@ -105,7 +105,7 @@ class Copy {
   #object(entries: Iterable<[unknown, unknown]>, depth: number): JsonObject {
     const copy: JsonObject = {};
     for (const [key, item] of entries) {
-      if (isData(item)) setField(copy, textOf(key), this.of(item, depth));
+      if (isData(item)) setField(copy, keyText(key, copy), this.of(item, depth));
     }
     return copy;
   }
@@ -128,6 +128,12 @@ class Copy {
       return text;
     }
   }
+}
+
+/** Return a key as text, with its type where another key of a Map has the same text. */
+function keyText(key: unknown, taken: JsonObject): string {
+  const name = textOf(key);
+  return Object.hasOwn(taken, name) ? `${name} (${typeof key})` : name;
 }
 
 function sizeText(bytes: number): string {
