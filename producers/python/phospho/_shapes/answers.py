@@ -166,7 +166,6 @@ def _first_with_text(answers: Sequence[list[Part]]) -> list[Part]:
 
 _READERS: tuple[Callable[[Mapping[str, Any]], list[Part] | None], ...]
 _READERS = (
-    _choices, _response_items, _candidates, _generations, _message, _answer_list, _text_field, _last_step,
-    _interaction_steps, _object,
-    _content,
+    _choices, _response_items, _candidates, _generations, _message, _interaction_steps, _answer_list, _text_field,
+    _last_step, _object, _content,
 )  # fmt: skip

@@ -149,10 +149,10 @@ const READERS: readonly Reader[] = [
   candidates,
   generations,
   message,
+  interactionSteps,
   answerList,
   textField,
   lastStep,
-  interactionSteps,
   object,
   content,
 ];
