@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import clickhouse_connect
 import orjson
-from clickhouse_connect.driver.binding import quote_identifier
+from clickhouse_connect.driver.binding import format_str, quote_identifier
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from clickhouse_connect.driver.exceptions import StreamFailureError as StreamFailure
@@ -56,6 +56,13 @@ INSERT_SETTINGS: Mapping[str, str] = {
     "max_insert_block_size": "1048576",
     "input_format_parallel_parsing": "0",
 }
+# An embedded insert of a row costs 12.8 instead of 19.8 ms of user CPU in three tables where its rows stand in the
+# statement, and one thread does all; with a file, that of some MB costs half of what it does in the statement.
+_INLINE_BYTES = 65_536
+_INLINE_SETTINGS = {
+    **{name: value for name, value in INSERT_SETTINGS.items() if name != "wait_end_of_query"},
+    "max_threads": "1",
+}
 
 # A string column takes any bytes: bytes that aren't UTF-8 are read as U+FFFD.
 _AS_JSON_LINES = (
@@ -81,14 +88,17 @@ class Store:
         cluster: Cluster | None = None,
         *,
         is_exclusive: bool = False,
+        inline_bytes: int = 0,
     ) -> None:
         """
         `connect` returns a connection that uses a database; None is the user's own.
 
-        `is_exclusive` says that nothing else writes there than this store and its siblings.
+        `is_exclusive` says that nothing else writes there than this store and its siblings. Inserts of up to
+        `inline_bytes` are statements that hold their rows.
         """
         self.database = database or ""
         self.is_exclusive = is_exclusive
+        self._inline_bytes = inline_bytes
         self.cluster = cluster
         self._connect = connect
         self._siblings: list[Store] = []
@@ -162,11 +172,14 @@ class Store:
         An insert whose `token` is among the last 10,000 of the table does nothing: the token must be a function of
         the lines.
         """
-        settings = dict(INSERT_SETTINGS)
-        if token:
-            settings["insert_deduplication_token"] = token
+        token_setting = {"insert_deduplication_token": token} if token else {}
+        inline = _inline_insert(table, lines, token_setting) if 0 < len(lines) <= self._inline_bytes else None
         with self._writes.counted(table), self._connection() as client:
-            client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
+            if inline is not None:
+                client.raw_query(inline)
+            else:
+                settings = {**INSERT_SETTINGS, **token_setting}
+                client.raw_insert(table, insert_block=lines, fmt="JSONEachRow", settings=settings)
 
     @property
     def parts(self) -> str:
@@ -205,7 +218,14 @@ class Store:
 
     def sibling(self, size: int) -> Store:
         """Return a store of the same server with `size` connections of its own, which closes with this one."""
-        sibling = Store(self._connect, size, self.database, self.cluster, is_exclusive=self.is_exclusive)
+        sibling = Store(
+            self._connect,
+            size,
+            self.database,
+            self.cluster,
+            is_exclusive=self.is_exclusive,
+            inline_bytes=self._inline_bytes,
+        )
         sibling._writes = self._writes
         self._siblings.append(sibling)
         return sibling
@@ -278,7 +298,17 @@ def embedded(path: str, backups: Path | None = None) -> Store:
         client.database = DATABASE
         return client
 
-    return Store(connect, is_exclusive=True)
+    return Store(connect, is_exclusive=True, inline_bytes=_INLINE_BYTES)
+
+
+def _inline_insert(table: str, lines: bytes, settings: Mapping[str, str]) -> str | None:
+    """Return an INSERT that holds its rows; None where they aren't UTF-8, which a statement has to be."""
+    try:
+        rows = lines.decode()
+    except UnicodeDecodeError:
+        return None
+    clause = ", ".join(f"{name} = {format_str(value)}" for name, value in {**_INLINE_SETTINGS, **settings}.items())
+    return f"INSERT INTO {table} SETTINGS {clause} FORMAT JSONEachRow\n{rows}"
 
 
 def _discarded(client: Client | None, error: ClickHouseError) -> Client | None:

@@ -104,6 +104,47 @@ def test_refused_bytes_that_are_not_utf8_open_no_second_engine(store: Store, pro
     assert store.rows(threads) == before != []
 
 
+A, B = (orjson.dumps(task("PROJECT", name, input="QUESTION")) for name in ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        A + b"\n",
+        A + b";",
+        A + b";\n" + B,
+        A + b"\r\n" + B,
+        A + b",\n" + B,
+        b"[" + A + b"," + B + b"]",
+        A + b"\n\0\n" + B,
+        A + b"\n" + B[:-5],
+        A + b"\nSELECT 1",
+        A + b"\nSETTINGS max_threads = 2",
+        b"-- comment\n" + A,
+        b"\xef\xbb\xbf" + A,
+        A.replace(b"QUESTION", b"$$ {a:String} %(x)s ' ` /* -- FORMAT CSV"),
+        A.replace(b"QUESTION", b"a\0b") + b"\n" + B,
+        A.replace(b"QUESTION", b"\xff") + b"\n" + B,
+    ],
+)
+def test_insert_in_a_statement_does_what_one_from_a_file_does(
+    store: Store, project_id: str, lines: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = []
+    for inline_bytes in (0, 65_536):
+        monkeypatch.setattr(store, "_inline_bytes", inline_bytes)
+        of_project = f"{project_id}-{inline_bytes}"
+        code = 0
+        try:
+            store.insert("task_rows", lines.replace(b"PROJECT", of_project.encode()))
+        except StatementRefused as refused:
+            code = refused.code
+        query = "SELECT task_id, input FROM task_rows WHERE project_id = {p:String} ORDER BY task_id"
+        outcomes.append((code, store.rows(query, {"p": of_project})))
+    assert outcomes[0] == outcomes[1]
+
+
 def test_engine_corrects_its_count_of_memory(store: Store) -> None:
     """Otherwise each insert leaves some in it, until weeks later every statement is refused."""
     [row] = store.rows("SELECT value FROM system.server_settings WHERE name = 'memory_worker_correct_memory_tracker'")

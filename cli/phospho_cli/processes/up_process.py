@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phospho_cli.data_folder import DataFolder
 from phospho_cli.processes.backend import build_backend, open_kafka
 from phospho_cli.processes.dashboard import new_setup_code, with_setup_codes
-from phospho_cli.processes.embedded.disk import DiskReserve, sync_inserts
+from phospho_cli.processes.embedded.disk import DiskReserve, prepare_tables
 from phospho_cli.processes.embedded.local_definitions import LocalDefinitions
 from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_cli.processes.otlp_grpc import grpc_address, grpc_background, grpc_endpoint
@@ -154,8 +154,8 @@ def _open_store(settings: UpSettings, folder: DataFolder) -> Iterator[Store]:
 
 @contextmanager
 def _open_disk(settings: UpSettings, store: Store) -> Iterator[DiskReserve]:
-    """Yield the reserve of the data folder's disk, watched, and let every insert be written through to it."""
-    sync_inserts(store)
+    """Yield the reserve of the data folder's disk, watched, and prepare the tables that are on it."""
+    prepare_tables(store)
     disk = DiskReserve(store, settings.data_dir, settings.min_free_bytes)
     disk.start()
     try:

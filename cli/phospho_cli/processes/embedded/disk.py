@@ -25,7 +25,13 @@ _MAX_RESERVE_RATIO = 10
 _MERGES_END_WITHIN_S = 5.0
 # Longer than a merge takes that met the full disk; its sources are kept for 8 minutes.
 _RECENT_S = 900
+# Larger parts have a file for each of their streams.
+_PACKED_BYTES = 1_000_000
 
+_TABLE_SETTINGS = """
+ALTER TABLE $table MODIFY SETTING
+    fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_full_part_storage = $packed_bytes
+"""
 _MERGES = f"SELECT count() AS running FROM system.merges WHERE database = '{DATABASE}'"
 _MERGED_TABLES = f"""
 SELECT DISTINCT table FROM system.parts
@@ -33,12 +39,14 @@ WHERE database = '{DATABASE}' AND active AND level > 0 AND modification_time > n
 """
 
 
-def sync_inserts(store: Store) -> None:
-    """Let the tables of facts write each insert through to the disk before it returns."""
+def prepare_tables(store: Store) -> None:
+    """
+    Let the tables of facts write each insert through to the disk before it returns, a small one as one file.
+
+    A part of its own for each request has eleven files otherwise, which are created, synced and deleted again.
+    """
     for table in TABLES.values():
-        store.command(
-            compose("ALTER TABLE $table MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1", table=table)
-        )
+        store.command(compose(_TABLE_SETTINGS, table=table, packed_bytes=str(_PACKED_BYTES)))
 
 
 class DiskReserve:

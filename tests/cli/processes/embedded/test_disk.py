@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from phospho_cli.processes.embedded.disk import DiskReserve, sync_inserts
+from phospho_cli.processes.embedded.disk import DiskReserve, prepare_tables
 from phospho_store.store import Store
 from phospho_web.problems import Problem
 
@@ -99,7 +99,19 @@ def test_reserve_brings_back_rows_of_a_merge_that_met_a_full_disk(
 
 
 def test_inserts_are_written_through_to_the_disk(store: Store) -> None:
-    sync_inserts(store)
+    prepare_tables(store)
     [table] = store.rows("SELECT create_table_query AS query FROM system.tables WHERE name = 'task_rows'")
     assert "fsync_after_insert = 1" in table["query"]
     insert(store, "synced")
+
+
+def test_small_insert_is_one_file_that_can_be_changed_and_merged(store: Store) -> None:
+    prepare_tables(store)
+    insert(store, "synced", "forgotten")
+    parts = "SELECT DISTINCT part_storage_type AS type FROM system.parts WHERE table = 'task_rows' AND active"
+    assert {"type": "Packed"} in store.rows(parts)
+    store.command("DELETE FROM task_rows WHERE task_id = 'forgotten'")
+    store.command("OPTIMIZE TABLE task_rows FINAL")
+    stored = [row["task_id"] for row in store.rows("SELECT task_id FROM task_rows WHERE project_id = 'disk'")]
+    assert "synced" in stored
+    assert "forgotten" not in stored
