@@ -597,3 +597,11 @@ def test_openinference_message_of_one_part_is_read() -> None:
 @pytest.mark.parametrize("operation", ["Chat ", "chat_completions", "completions", "converse", "invoke_model"])
 def test_names_of_calls_that_libraries_make_up_are_calls(operation: str) -> None:
     assert conventions.kind_of({"gen_ai.operation.name": operation}) == "llm"
+
+
+def test_messages_whose_only_content_is_a_text_are_read() -> None:
+    asked, answer = {"role": "user", "text": "Weather?"}, {"role": "assistant", "text": "3 degrees."}
+
+    task = chat_row({"gen_ai.input.messages": json.dumps([asked]), "gen_ai.output.messages": json.dumps(answer)})
+
+    assert (task["input"], task["output"]) == ("Weather?", "3 degrees.")

@@ -23,7 +23,7 @@ def of_genai(value: Any, role: str) -> list[Message]:
         return []
     if isinstance(document, dict) and isinstance(document.get("messages"), list):
         document = document["messages"]
-    if isinstance(document, dict) and not {"parts", "content", "tool_calls"} & document.keys():
+    if isinstance(document, dict) and not {"parts", "content", "text", "tool_calls"} & document.keys():
         document = json_text(document)
     return [message for sent in _listed(document) for message in of_parts(_message(sent), role)]
 
@@ -32,7 +32,8 @@ def of_parts(sent: Message, role: str) -> Iterable[Message]:
     """Return a message in OpenAI's shape, where each result of a tool is a message by itself."""
     parts = json_value(sent.get("parts"))
     if not isinstance(parts, list):
-        content = {} if parts is None else {"content": parts}
+        text = sent.get("text") if parts is None and sent.get("content") is None else parts
+        content = {} if text is None else {"content": text}
         yield {"role": role} | {name: value for name, value in sent.items() if name != "parts"} | content
         return
     normal = [_normal_part(part) for part in parts]
