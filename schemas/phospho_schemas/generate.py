@@ -1,6 +1,5 @@
 """
-The contract as documents: a JSON Schema for each topic and registry row, the AsyncAPI document of the pipeline, and the
-Python SDK's copy of `phospho_schemas.shapes`.
+The contract as documents: a JSON Schema for each topic and registry row, and the AsyncAPI document of the pipeline.
 
 Pure: the texts follow from the package alone, so that a test can hold the files to them.
 """
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -33,9 +31,6 @@ from phospho_schemas.topics import Topic
 
 SCHEMA_FOLDER = "schemas/phospho_schemas/json_schema"
 ASYNCAPI_FILE = "docs/asyncapi.json"
-SDK_SHAPES_FOLDER = "producers/python/phospho/_shapes"
-
-_COPY_NOTE = "# A copy of schemas/phospho_schemas/shapes. `make schemas` writes it.\n"
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _KAFKA_BINDING = "0.5.0"
@@ -105,13 +100,7 @@ def generated_files() -> dict[str, str]:
     """Return every generated file: its path from the root of the repository, and its text."""
     schemas = {flow.topic.name: flow.models for flow in FLOWS} | {n: (model,) for n, model in REGISTRY_ROWS.items()}
     files = {f"{SCHEMA_FOLDER}/{schema_file(name)}": _text(json_schema(name, m)) for name, m in schemas.items()}
-    return files | {ASYNCAPI_FILE: _text(asyncapi())} | _sdk_shapes()
-
-
-def _sdk_shapes() -> dict[str, str]:
-    """Return the Python SDK's copy of the shapes: the SDK imports nothing of ours."""
-    modules = sorted((Path(__file__).parent / "shapes").glob("*.py"))
-    return {f"{SDK_SHAPES_FOLDER}/{path.name}": _COPY_NOTE + path.read_text(encoding="utf-8") for path in modules}
+    return files | {ASYNCAPI_FILE: _text(asyncapi())}
 
 
 def schema_file(name: str) -> str:

@@ -10,6 +10,6 @@ envelopes   objects inside others: LangChain's serialised ones, Assistants' even
 requests    the user's text and the system prompt
 figures     model, tokens, latency     media       base64, which is described instead of kept
 
-The Python SDK has a copy (`make schemas` writes it): this package imports the standard library alone, and runs on
+The Python SDK's `phospho._shapes` is a link to this folder: it imports the standard library alone, and runs on
 Python 3.9. No function raises, whatever the value.
 """
