@@ -144,6 +144,20 @@ _JSON_TYPES = {
 }
 
 
+# `page` is not like `language`, while `7days` is like `7d`.
+_LEAST_SIMILARITY = 0.55
+# Names of other APIs, and of ours elsewhere.
+_SYNONYMS: Mapping[str, str] = {
+    "since": "from",
+    "start": "from",
+    "until": "to",
+    "end": "to",
+    "search": "q",
+    "query": "q",
+    "feedback": "flag",
+}
+
+
 def check_parameters(query: Mapping[str, str], names: Sequence[str], unnamed: Sequence[str]) -> None:
     """
     Raise Problem 400 for a parameter that is neither in `names` nor `unnamed`, which the hint leaves out.
@@ -159,6 +173,8 @@ def check_parameters(query: Mapping[str, str], names: Sequence[str], unnamed: Se
 
 def choices_hint(text: str, choices: Collection[str]) -> str:
     """Return the hint of a problem about a text that is none of `choices`: the most similar one, and all of them."""
-    similar = get_close_matches(text[:100], list(choices), 1, 0.5)
-    suggestion = f"did you mean {similar[0]!r}? " if similar else ""
+    similar = get_close_matches(text[:100], list(choices), 1, _LEAST_SIMILARITY)
+    synonym = _SYNONYMS.get(text, "")
+    meant = synonym if synonym in choices else similar[0] if similar else ""
+    suggestion = f"did you mean {meant!r}? " if meant else ""
     return f"{suggestion}known: {', '.join(choices)}"

@@ -6,10 +6,13 @@ import asyncio
 import io
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,18 +27,18 @@ from phospho_dashboard.imports.run import EventIntake, Run, Runner
 from phospho_dashboard.imports.sources import SOURCES, PullRequest, checked_request
 from phospho_dashboard.imports.staged import MAX_FILE_BYTES, Staged, StagedFiles
 from phospho_dashboard.layout.pages import ProjectPage
+from phospho_dashboard.queries.zones import zone_of
 from phospho_dashboard.services import Endpoints, Services
 from phospho_dashboard.web.forms import Form
 from phospho_dashboard.web.routes import form_route, page_route, twin_route
 from phospho_dashboard.web.uploads import Upload
 from phospho_dashboard.web.urls import item_path, with_query
 from phospho_schemas.imports import import_id
-from phospho_schemas.times import utc_text
+from phospho_schemas.times import parsed_end, parsed_time, utc_text
 from phospho_store.log_files.formats import FORMATS
 from phospho_store.log_files.log_file import OWN_FORMAT
 from phospho_store.log_files.reader import ReadRequest
 from phospho_web.problems import Problem, no_publisher
-from phospho_web.requests import time_value
 from phospho_web.responses import json_response
 
 logger = logging.getLogger(__name__)
@@ -108,13 +111,17 @@ class ImportPages(Endpoints):
         """Begin to pull from another system; what comes in is imported like a file."""
         visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         try:
-            pull_request = _pull_request(form)
+            pull_request = _pull_request(form, await self._zone(request, visitor, project_id))
             staged = await self._files.add(project_id, f"{pull_request.source}.jsonl", io.BytesIO())
         except Problem as problem:
             return await self._render_start(request, visitor, problem)
         staged.pull = Pull(pull_request, staged.path, MAX_FILE_BYTES)
         self._begin_pull(staged)
         return _to_import(staged)
+
+    async def _zone(self, request: Request, visitor: Visitor, project_id: str) -> ZoneInfo:
+        projects = await self._access.projects(visitor)
+        return zone_of(next((each for each in projects if each.project_id == project_id), None), request)
 
     async def page(self, request: Request) -> Response:
         visitor, staged = await self._of_request(request)
@@ -292,18 +299,25 @@ def _pull_content(pull: Pull) -> dict[str, Any]:
     }
 
 
-def _pull_request(form: Form) -> PullRequest:
-    """Return the pull that a form describes. Raises Problem 422."""
-    times = {name: form.text(name) for name in ("since", "until")}
+def _pull_request(form: Form, zone: ZoneInfo) -> PullRequest:
+    """Return the pull of a form, whose days are those of `zone`, the last one included. Raises Problem 422."""
     return checked_request(
         PullRequest(
             source=form.text("source"),
             base_url=form.text("base_url"),
             keys=tuple(form.texts("key")),
             project=form.text("remote_project"),
-            **{name: utc_text(time_value(text, name)) if text else "" for name, text in times.items()},
+            since=_time_text(form, "since", partial(parsed_time, zone=zone)),
+            until=_time_text(form, "until", partial(parsed_end, zone=zone)),
         )
     )
+
+
+def _time_text(form: Form, name: str, parsed: Callable[[str], datetime | None]) -> str:
+    text = form.text(name)
+    if text and (moment := parsed(text)) is None:
+        raise Problem(422, "invalid_field", f"{name} {text!r} is not a time", "write it as 2026-01-31")
+    return utc_text(moment) if text and moment else ""
 
 
 def _run_content(staged: Staged, run: Run) -> dict[str, Any]:

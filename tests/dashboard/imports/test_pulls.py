@@ -35,6 +35,17 @@ async def test_pull_from_langfuse_is_imported_like_a_file(browser: Browser, api:
     assert "fromTimestamp=2026-03-01T00%3A00%3A00" in api.calls[0][1]
 
 
+async def test_pull_includes_the_last_day_in_the_zone_of_the_page(browser: Browser, api: RemoteApi) -> None:
+    browser.client.cookies.set("time_zone", "Europe/Berlin")
+    path = (await browser.pull(**LANGFUSE, base_url=api.url, since="2026-03-01", until="2026-03-01")).headers[
+        "location"
+    ]
+    await browser.ended(path, "pull")
+
+    assert "fromTimestamp=2026-02-28T23%3A00%3A00" in api.calls[0][1]
+    assert "toTimestamp=2026-03-01T23%3A00%3A00" in api.calls[0][1]
+
+
 async def test_pull_from_langsmith_asks_for_root_runs_of_all_times(browser: Browser, api: RemoteApi) -> None:
     path = (await browser.pull(**LANGSMITH, base_url=api.url)).headers["location"]
     assert (await browser.ended(path, "pull"))["records"] == 5

@@ -245,11 +245,18 @@ def test_a_filter_that_can_not_be_read_is_a_client_error(pages: TestClient, quer
         ("sentiment=negativ", "negative"),
         ("where=usr=ada", "user"),
         ("usr=ada", "user"),
+        ("since=2026-01-01", "from"),
+        ("until=2026-01-01", "to"),
     ],
 )
 def test_value_that_is_nearly_one_is_refused_with_it(pages: TestClient, query: str, suggestion: str) -> None:
     error = pages.get(f"/tasks.json?{query}").json()["error"]
     assert error["hint"].startswith(f"did you mean {suggestion!r}? known: ")
+
+
+def test_filter_that_is_like_no_other_is_refused_without_a_guess(pages: TestClient) -> None:
+    error = pages.get("/tasks.json?page=2").json()["error"]
+    assert error["hint"].startswith("known: ")
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/sessions"])

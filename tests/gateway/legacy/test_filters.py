@@ -45,6 +45,8 @@ async def _found(client: httpx.AsyncClient, filters: Json) -> set[str]:
         ({"created_at_end": NOON_S + 60}, {"task-flight", "task-lisbon"}),
         ({"created_at_start": NOON_S, "created_at_end": NOON_S}, {"task-flight"}),
         ({"created_at_end": "2026-03-03T10:00:30Z"}, {"task-flight"}),
+        ({"created_at_end": "2026-03-02"}, set()),
+        ({"created_at_start": "2026-03-03", "created_at_end": "2026-03-03"}, ALL),
         ({"event_name": ["flight", "other"]}, {"task-flight"}),
         ({"event_id": ["flight"]}, {"task-flight"}),
         ({"event_name": []}, set()),
