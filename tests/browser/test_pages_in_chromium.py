@@ -77,6 +77,21 @@ def test_each_page_fits_a_phone_and_has_no_serious_violation(open_page: Open) ->
     assert (violations, too_wide) == ([], {})
 
 
+def test_phone_has_the_other_filters_beside_the_first_ones(open_page: Open) -> None:
+    page = open_page("/tasks")
+    page.set_viewport_size(PHONE)
+    address = page.url
+    button, conditions = page.get_by_text("All filters"), page.locator("#filter-where")
+    bottoms = [locator.evaluate("each => each.getBoundingClientRect().bottom") for locator in (button, conditions)]
+    assert abs(bottoms[0] - bottoms[1]) < 10
+    assert not page.locator("#filter-sentiment").is_visible()
+
+    button.click()
+
+    assert page.locator("#filter-sentiment").is_visible()
+    assert page.url == address, "the form was not sent"
+
+
 def test_filters_live_in_the_url_and_survive_a_reload(open_page: Open) -> None:
     page = open_page("/tasks")
     filters = page.get_by_role("form", name="Filters")

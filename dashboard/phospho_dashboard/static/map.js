@@ -8,6 +8,10 @@ const MAX_RADIUS = 26;
 const MIN_RADIUS = 4;
 const COLORS = 6;
 const NEAR = 4;
+const TITLE_CHARACTERS = 28;
+// A canvas of a phone has room for shorter titles.
+const NARROW = 500;
+const NARROW_TITLE_CHARACTERS = 18;
 
 /** Draw the map of each figure[data-map] from the rows of the table whose id it names. */
 export function drawMaps(root) {
@@ -151,18 +155,22 @@ class ThemeMap {
     this.writeTitles(context, { text: color("--text"), halo: color("--surface") });
   }
 
-  /** Write the titles that have room, those of the largest themes first. */
+  /** Write the titles that have room beside each other and beside larger themes, those of the largest first. */
   writeTitles(context, { text, halo }) {
     const boxes = [];
+    const most = this.canvas.clientWidth < NARROW ? NARROW_TITLE_CHARACTERS : TITLE_CHARACTERS;
     const points = this.hovered ? [this.hovered, ...this.points] : this.points;
     for (const point of points) {
       const { x, y } = this.toCanvas(point);
       if (x < 0 || y < 0 || x > this.canvas.clientWidth || y > this.canvas.clientHeight) continue;
-      const title = point === this.hovered || point.title.length < 28 ? point.title : `${point.title.slice(0, 27)}…`;
+      const title = point === this.hovered || point.title.length <= most ? point.title : `${point.title.slice(0, most - 1)}…`;
       const half = context.measureText(title).width / 2;
       const middleX = Math.min(Math.max(x, half + 4), this.canvas.clientWidth - half - 4);
       const box = { left: middleX - half, right: middleX + half, top: y + point.radius + 2, bottom: y + point.radius + 17 };
-      if (boxes.some((other) => overlap(box, other))) continue;
+      const disc = { left: x - point.radius, right: x + point.radius, top: y - point.radius, bottom: y + point.radius };
+      const hasRoom = !boxes.some((other) => overlap(box, other));
+      boxes.push(disc);
+      if (!hasRoom) continue;
       boxes.push(box);
       context.lineWidth = 3;
       context.strokeStyle = halo;

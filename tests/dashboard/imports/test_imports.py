@@ -37,7 +37,7 @@ async def test_upload_suggests_a_mapping_and_checks_each_row(world: Any, browser
     # It sends the mapping as it stands in the form.
     assert 'form="mapping" name="action" value="import">Import 2 tasks</button>' in page
     assert '<form class="card form import" id="mapping"' in page
-    assert "Where is my order?" in page
+    assert '<span dir="auto">Where is my order?</span>' in page
     assert browser.logged == [], "a check stores nothing"
 
 

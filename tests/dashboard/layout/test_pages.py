@@ -333,3 +333,10 @@ def test_static_files_are_served_and_nothing_beside_them(pages: TestClient) -> N
     assert pages.get("/static/pages.js").status_code == 200
     assert pages.get("/static/../app.py").status_code == 404
     assert pages.get("/static/%2e%2e/app.py").status_code == 404
+
+
+def test_fields_for_words_of_any_script_find_their_direction(pages: TestClient, project: str) -> None:
+    """An Arabic name is typed from right to left."""
+    page = pages.get("/settings/keys", params={"project": project}).text
+    (field,) = re.findall(r'<input[^>]* name="name"[^>]*>', page)
+    assert 'dir="auto"' in field
