@@ -52,7 +52,7 @@ _COMMANDS = {
     "forget": LazyCommand("commands.forget:forget", _CLIENT, "Forget a user, a session or a task."),
     "mcp": LazyCommand("commands.mcp:mcp", _CLIENT, "Serve read-only tools to agents and IDEs (MCP)."),
     "alerts": LazyCommand(
-        "commands.alerts:alerts", _CLIENT, "Tell Slack, e-mail and others when a number crosses a line."
+        "commands.alerts:alerts", _CLIENT, "Notify Slack, e-mail or a webhook when a metric crosses a threshold."
     ),
     "labels": LazyCommand("commands.labels:labels", _CLIENT, "Review events in Argilla or Label Studio."),
     "themes": LazyCommand("commands.themes:themes", _CLIENT, "See what users talk about, and evaluate it."),

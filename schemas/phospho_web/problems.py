@@ -72,7 +72,7 @@ def unauthorized() -> Problem:
 def missing_scope(scope: KeyScope) -> Problem:
     """Return the refusal (403) of a key that may not do this."""
     hint = f"use a key with the scope {scope}, or admin: phospho keys create --scope {scope}"
-    return Problem(403, "missing_scope", f"this API key has not the scope {scope}", hint)
+    return Problem(403, "missing_scope", f"this API key lacks the scope {scope}", hint)
 
 
 def wrong_project() -> Problem:

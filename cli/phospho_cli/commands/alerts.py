@@ -18,7 +18,7 @@ _CONDITIONS = ("above", "below", "rises", "falls")
 @click.group("alerts")
 def alerts() -> None:
     """
-    Watch a metric, and tell a channel when it crosses a line.
+    Watch a metric, and notify a channel when it crosses a threshold.
 
     \b
     Examples:

@@ -56,7 +56,7 @@ def inflated(body: bytes, encoding: str, max_bytes: int) -> bytes:
         raise Problem(
             415,
             "unsupported_encoding",
-            "Content-Encoding is not known here",
+            "this Content-Encoding is not supported",
             "use gzip, deflate, zstd, or none",
         )
     inflater = _INFLATERS[name](body)

@@ -73,7 +73,7 @@ def _limit(value: Any) -> int:
 
 def _cursor_key(cursor: Any) -> tuple[int, str] | None:
     if cursor is not None and (type(cursor) is not str or len(cursor) > _MAX_CURSOR_CHARACTERS):
-        raise invalid("invalid_type", "cursor is not a cursor", "send the next_cursor of the page before")
+        raise invalid("invalid_type", "the cursor can't be read", "send the next_cursor of the page before")
     sort_key = decoded_cursor(cursor)
     if sort_key is not None and ("\0" in sort_key[1] or len(sort_key[1]) > _MAX_KEY_CHARACTERS):
         raise Problem(400, "invalid_cursor", "this cursor can't be read", "start from the first page")

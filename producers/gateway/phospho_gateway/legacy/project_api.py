@@ -105,7 +105,7 @@ class ProjectApi(ApiEndpoints):
         registry = self._services.reads.registry
         project = registry.project(project_id)
         if project is None:
-            raise Problem(404, "unknown_project", "there is no such project", "make it with phospho projects create")
+            raise Problem(404, "unknown_project", "there is no such project", "create it with phospho projects create")
         return json_response(project_document(project, registry.definitions(project_id)))
 
     def _sessions_page(self, project_id: str, request: PageRequest, condition: Condition) -> Response:

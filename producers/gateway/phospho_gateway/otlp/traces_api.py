@@ -56,7 +56,7 @@ _PROBLEMS = Problems(
         403: "The API key belongs to another project.",
         408: "The body did not arrive in time.",
         413: "The body is too large, or holds too many spans.",
-        415: "Content-Type or Content-Encoding is not known here.",
+        415: "Content-Type or this Content-Encoding is not supported.",
         429: "The key made too many requests, or its project has logged what it may in a day; Retry-After says when.",
         503: "Nothing was confirmed: send the same request again after the time in Retry-After.",
     },

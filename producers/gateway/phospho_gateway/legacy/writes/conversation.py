@@ -71,7 +71,7 @@ def _messages(event: Mapping[str, Any]) -> list[Message]:
 def _merge_mode(event: Mapping[str, Any]) -> str:
     mode = event.get("merge_mode") or "resolve"
     if mode not in MERGE_MODES:
-        raise invalid("invalid_merge_mode", "merge_mode is not known", f"use one of {', '.join(MERGE_MODES)}")
+        raise invalid("invalid_merge_mode", "merge_mode is unknown", f"use one of {', '.join(MERGE_MODES)}")
     return str(mode)
 
 
