@@ -175,6 +175,6 @@ def choices_hint(text: str, choices: Collection[str]) -> str:
     """Return the hint of a problem about a text that is none of `choices`: the most similar one, and all of them."""
     similar = get_close_matches(text[:100], list(choices), 1, _LEAST_SIMILARITY)
     synonym = _SYNONYMS.get(text, "")
-    meant = synonym if synonym in choices else similar[0] if similar else ""
-    suggestion = f"did you mean {meant!r}? " if meant else ""
+    nearest_name = synonym if synonym in choices else similar[0] if similar else ""
+    suggestion = f"did you mean {nearest_name!r}? " if nearest_name else ""
     return f"{suggestion}known: {', '.join(choices)}"
