@@ -51,6 +51,15 @@ def test_a_rejected_task_loses_confidence() -> None:
     assert confidence(text, train([ODD, WEATHER], rejected), "weather") < before
 
 
+def test_clause_that_both_kinds_of_tasks_have_is_not_learnt_as_the_event() -> None:
+    """The description scores "Certainly" higher than what tells the tasks apart."""
+    agrees = semantic("zorp", "The user agrees", scope="input")
+    both = [[f"{text}. Certainly." for text in texts] for texts in (ZORPS, NO_ZORPS)]
+    classifiers = train([agrees, WEATHER], labels(*both))
+    assert confidence("start the blue motor. Certainly.", classifiers) > 0.5
+    assert confidence("is it late. Certainly.", classifiers) < 0.5
+
+
 def test_train_is_exact() -> None:
     one, other = (train([ODD, WEATHER], labels())["zorp"].to_json() for _ in range(2))
     assert one == other

@@ -48,13 +48,15 @@ def fit(examples: Sequence[Example], trust: float, labels: Sequence[bool]) -> Cl
 
     `labels` are those of people, which are counted, also where a task has no text to learn from.
 
-    Of a confirmed task it learns from the clause that the description scores highest, of other tasks from every
-    clause: a text that shows an event is not all about it, and a text that does not show it shows it nowhere.
+    Of a confirmed task it learns from the clause that the description scores highest of those that no other task has,
+    of other tasks from every clause: a text that shows an event is not all about it, and a text that does not show it
+    shows it nowhere.
     """
     columns = phrase_columns([example.rows for example in examples if example.is_event])
     prior = np.r_[np.zeros(2 * DIMENSIONS + len(columns)), -trust * STEEPNESS * EVEN_SCORE]
     is_event, weights = _labels_of(examples)
-    kept = [best_row(example.rows) if example.is_event else example.rows for example in examples]
+    rejected = _rejected_rows(examples)
+    kept = [best_row(example.rows, rejected) if example.is_event else example.rows for example in examples]
     counts = np.array([len(rows.phrases) for rows in kept])
     rows, mean_other_side = centred(joined(kept))
     learnt = logistic_regression(
@@ -91,11 +93,18 @@ def labelled_rows(examples: Sequence[Example]) -> LabelledRows | None:
     if is_event.all() or not is_event.any():
         return None
     columns = phrase_columns([example.rows for example in sample if example.is_event])
-    rows, _ = centred(joined([best_row(example.rows) for example in sample]))
+    rejected = _rejected_rows(sample)
+    best = [best_row(example.rows, rejected if example.is_event else frozenset()) for example in sample]
+    rows, _ = centred(joined(best))
     inputs = inputs_of(rows, columns)
     inputs[:, -1] *= math.sqrt(PULL / BIAS_PULL)
     description_logits = STEEPNESS * (rows.description_scores - EVEN_SCORE)
     return LabelledRows(inputs, description_logits, is_event, _balanced(weights, is_event))
+
+
+def _rejected_rows(examples: Sequence[Example]) -> frozenset[bytes]:
+    """Return the vectors of all rows of tasks that do not show the event, which such a row can't show either."""
+    return frozenset(row.tobytes() for example in examples if not example.is_event for row in example.rows.vectors)
 
 
 def _labels_of(examples: Sequence[Example]) -> tuple[NDArray[np.bool_], Vector]:
@@ -155,9 +164,10 @@ def joined(parts: Sequence[ClauseRows]) -> ClauseRows:
     )
 
 
-def best_row(rows: ClauseRows) -> ClauseRows:
-    """Return the one row that the description scores highest."""
-    best = int(np.argmax(rows.description_scores))
+def best_row(rows: ClauseRows, rejected: frozenset[bytes]) -> ClauseRows:
+    """Return the one row that the description scores highest, of those that are not `rejected` if there are any."""
+    is_rejected = np.array([vector.tobytes() in rejected for vector in rows.vectors])
+    best = int(np.argmax(np.where(is_rejected & ~is_rejected.all(), -np.inf, rows.description_scores)))
     return ClauseRows(
         rows.vectors[[best]], rows.other_sides[[best]], rows.description_scores[[best]], [rows.phrases[best]]
     )
