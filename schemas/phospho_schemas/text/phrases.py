@@ -133,18 +133,18 @@ HINT = (
     r"^\W*(?:(?:so|now|ok|okay|alright|great|good|first|yes|well|right)[ ,]+)*"
     r"(?:look|think|try|remember|recall|notice|consider|focus|start|begin|go back|check|read|re-?read|use|imagine"
     r"|suppose|let['’]?s|have a look|keep in mind)\b",
-    r"\bwhat (?:happens|would happen|do you (?:get|have|need)|should (?:you|we)|would be|about|is)\b",
-    r"\bhow (?:many|much|would|could|can|should|does (?:that|this)|about)\b|\bcan you (?:now |then )?"
+    r"\bwhat (?:happens|would happen|do you (?:get|have)|should (?:you|we) (?:do|get|use)|would be)\b",
+    r"\bhow (?:many|much|would|could|can|should|does (?:that|this))\b|\bcan you (?:now |then )?"
     r"(?:use|calculate|work out|find|see|think|add|tell me (?:how many|what))",
     r"\bhint\b|\bnow (?:calculate|find|use|add|subtract|multiply|divide|work)\b|\bnext step\b",
 )
 ANSWER = (
-    r"^\W*(?:no|nope|not quite|actually|incorrect|wrong|unfortunately)\b",
+    r"^\W*(?:nope|not quite|actually|incorrect|wrong|no[,.]? (?:it|that|this|the|you|not|actually|because|remember))\b",
     r"\b(?:the|correct|right|your|final) (?:correct |right |final )?(?:answer|solution|result|total) "
     r"(?:is|was|should|would)\b",
     r"\byou (?:have )?(?:added|forgot|forgotten|used|multiplied|divided|subtracted|missed|counted|mixed|should have"
     r"|were supposed)\b|\byou(?:['’]re| are) (?:forgetting|missing|wrong)\b",
-    r"= ?[$£€]?\d|\b(?:is|are|was|were|has|have|gives?|makes?|leaves?|equals?) [$£€]?\d|\bbecause\b.*\d",
+    r"= ?[$£€]?\d|\b(?:gives?|makes?|equals?|leaves? (?:you|us|him|her|them)(?: with)?) [$£€]?\d|\bbecause\b.*\d",
 )
 ASKS_TO_EXPLAIN = (
     r"\b(?:how|why) did (?:you|we)\b|\bwhy (?:do|are|have|would|is|not|only|use|you)\b|\bexplain\b|\bwhere did you\b",
@@ -180,10 +180,11 @@ RESTATEMENT = (
     r"|\bwhat I(?:['’]m| am) hearing\b|\blet me (?:see if|make sure|sum|recap)\b|\bfrom what you\b",
 )
 OWN_EXPERIENCE = (
-    r"\bI(?:['’]ve| have| had)? (?:also |once |actually |just |too )?(?:been|went|gone|felt|lost|remember|struggled"
-    r"|experienced|used to|was|did|found|got|had|tried|started|love|like|went)\b",
+    r"\bI(?:['’]ve| have| had)? (?:also |once |actually |just |too )?(?:been (?:in|there|through)|went|gone|felt|lost"
+    r"|remember|struggled|experienced|used to|was (?:in|so|very|really|the|once|there)|had (?:a|the|to)|tried|started"
+    r"|love|like)\b",
     r"\bmy (?:own|husband|wife|mom|mother|dad|father|friends?|boss|job|family|life|son|daughter|brother|sister)\b",
-    r"\bwhen I (?:was|had|am)\b|\b(?:happened to|helped|helps|worked for|for) me\b|\bI too\b|\bme too\b",
+    r"\bwhen I (?:was|had|am)\b|\b(?:happened to|helped|helps|worked for) me\b|\bI too\b|\bme too\b",
 )
 GREETING = (r"^\W*(?:hi|hello|hey|good (?:morning|afternoon|evening)|welcome|greetings)\b",)
 PRAISE = (

@@ -46,22 +46,46 @@ def test_the_best_clause_counts_and_is_the_evidence() -> None:
     assert engine.DEFAULT_THRESHOLD < match.score <= score("What is the weather like?")
 
 
+@pytest.mark.parametrize("text", ["How is the weather there?", "Help! Will it rain? Why?"])
+def test_capitals_change_no_score(text: str) -> None:
+    assert score(text) == score(text.lower()) == score(text.upper()) == score(text.title())
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n.\n", "...", "\x00", "\u200b", "😀", "!" * 5000])
 def test_a_text_with_nothing_to_read_scores_a_number(text: str) -> None:
     assert 0.0 <= score(text) <= 1.0
 
 
-@pytest.mark.parametrize("description", ["asdf qwer zxcv", "The user wants blorp frimble", "xkcdq"])
-def test_gibberish_description_is_warned_of(description: str) -> None:
+@pytest.mark.parametrize(
+    "description",
+    ["asdf qwer zxcv", "The user wants blorp frimble", "xkcdq", "Stornierung", "忘记密码", "Der User will kündigen"],
+)
+def test_gibberish_or_foreign_description_is_warned_of(description: str) -> None:
     assert "most words" in (definition_warning(semantic("event", description)) or "")
 
 
 @pytest.mark.parametrize(
     "description",
-    ["The user wants a refund", "The user mentions Zendesk", "late deliveries", "The user asks about iban"],
+    [
+        "The user wants a refund",
+        "The user mentions Zendesk",
+        "late deliveries",
+        "The user asks about iban",
+        "refund",
+        "chargeback",
+        "Kubernetes errors",
+        "user is late",
+    ],
 )
 def test_description_in_words_has_no_warning(description: str) -> None:
     assert definition_warning(semantic("event", description)) is None
+
+
+@pytest.mark.parametrize(
+    "description", ["De gebruiker is boos", "User fragt nach dem Preis", "remboursement du client"]
+)
+def test_description_with_a_word_that_english_has_too_is_refused(description: str) -> None:
+    assert "another language than English" in (check_definition(semantic("event", description)) or "")
 
 
 def test_semantic_refuses_empty_description_but_takes_a_bare_actor() -> None:
@@ -156,7 +180,7 @@ def test_sums_and_cosines_do_not_depend_on_the_order_or_the_batch(bags, random) 
 def test_words_cut_one_by_one_are_the_words_cut_together() -> None:
     model = embedder()
     text = "Hello there, I'd like a 2-bed room at 12:30pm… naïve 日本語 😀 C++ user@example.com"
-    assert model.pieces(text) == model._tokenizer.encode(text, add_special_tokens=False).ids
+    assert model.pieces(text) == model._tokenizer.encode(text.lower(), add_special_tokens=False).ids
 
 
 def test_threads_that_load_the_model_at_once_share_one() -> None:

@@ -51,3 +51,16 @@ def test_phrase_is_the_evidence_among_other_clauses() -> None:
     definition = semantic("event", "The assistant refuses to answer", scope="output")
     [[match]] = compile_definitions([definition]).match([text], "output")
     assert match.evidence == "I must decline to discuss prices"
+
+
+@pytest.mark.parametrize(
+    ("side", "description", "text"),
+    [
+        ("output", "The assistant tells of its own experience", "I found 10 hotels in Rome"),
+        ("output", "The assistant reveals the answer or corrects the student", "The room is $120 a night"),
+        ("output", "The assistant gives a hint towards the next step", "How about the Hotel Astoria"),
+        ("input", "The user is abusive towards the assistant", "Thanks so much for the help."),
+    ],
+)
+def test_what_any_assistant_or_user_says_is_no_act(side: str, description: str, text: str) -> None:
+    assert not is_found(side, description, text)

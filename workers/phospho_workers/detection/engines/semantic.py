@@ -15,21 +15,19 @@ from phospho_workers.detection.learning.classifiers import NO_CLASSIFIERS, Class
 from phospho_workers.detection.semantic.assertion import UNASSERTED_SHARE, Reader
 from phospho_workers.detection.semantic.confidence import DEFAULT_THRESHOLD, confidence
 from phospho_workers.detection.semantic.encoder import is_multilingual
-from phospho_workers.detection.semantic.library import description_core, description_language
+from phospho_workers.detection.semantic.library import description_core
 from phospho_workers.detection.semantic.rivalry import Scores
 from phospho_workers.detection.semantic.scoring import DescriptionScores, of_texts
 from phospho_workers.detection.semantic.student import Student
+from phospho_workers.detection.semantic.wording import description_language, is_mostly_unread
 from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.reading import Clause, Reading, clauses_of, reading
 from phospho_workers.detection.text.sides import SIDES, Side, reads_side
-from phospho_workers.detection.text.spelling import word_share
 
 # Closer to the threshold than this, on either side, the confidence does not settle what a person would say.
 DOUBT_WIDTH = 0.25
 # Clauses that are read for whether they deny an event.
 _MOST_SHOWING = 4
-# Of the words of a description; names in lower case and typos are none.
-_MIN_WORD_SHARE = 0.5
 # Clauses, and clauses times definitions, that are scored together. They bound the memory to some 50 MB. A text by
 # itself has at most 8,193 rows.
 _ROWS_AT_ONCE = 4_096
@@ -72,7 +70,8 @@ class SemanticEngine:
     @staticmethod
     def warning(definition: EventDefinition) -> str | None:
         core = description_core(definition.description)
-        if word_share(core) >= _MIN_WORD_SHARE or (is_multilingual() and description_language(core) not in ("", "en")):
+        is_foreign = not core.isascii() or description_language(core) not in ("", "en")
+        if not is_mostly_unread(core) or (is_multilingual() and is_foreign):
             return None
         return (
             "this engine doesn't know most words of its description, so it may be found in anything or in nothing: say "

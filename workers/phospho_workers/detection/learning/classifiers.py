@@ -23,7 +23,7 @@ from phospho_workers.detection.semantic.confidence import logistic
 from phospho_workers.detection.text.embedding import DIMENSIONS, Vectors, cosines
 from phospho_workers.detection.text.reading import Reading, whole
 
-FORMAT = 4
+FORMAT = 5
 PHRASE_UNIT = 2.0**-12
 Scores = NDArray[np.float64]
 

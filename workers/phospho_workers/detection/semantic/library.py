@@ -21,18 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phospho_workers.detection.text.embedding import Vectors, directions, embedder, unit
-from phospho_workers.detection.text.language import languages
 
 Matrix = NDArray[np.float64]
 
 # Most definitions of a project have the same actor, so it tells nothing apart.
 _ACTOR = re.compile(r"\s*the (user|assistant)\b(\s+(is|has|wants to|says that))?\s*", re.IGNORECASE)
-
-# Words of descriptions that make them English, whatever names they hold.
-_ENGLISH = re.compile(
-    r"\b(the|user|users|assistant|customer|asks?|wants?|says?|is|are|about|with|for|of)\b", re.IGNORECASE
-)
-_MIN_LANGUAGE_SCORE = 0.6
+# "Assistant" is near to "help", and so to every thanks.
+_OTHER_ACTOR = re.compile(r"\s*(?:\b(?:towards?|to|at) )?\bthe (?:user|assistant)\b(?!'s|’s)", re.IGNORECASE)
+_WORD = re.compile("[a-z]+")
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Library:
     example_directions: the direction of every single example.
     example_pieces: the word pieces of every single example.
     example_events: the event of every single example, in order.
+    words: those in lower case of all descriptions and examples.
     """
 
     names: Matrix
@@ -55,6 +52,7 @@ class Library:
     example_directions: Vectors
     example_pieces: Sequence[Sequence[int]]
     example_events: NDArray[np.int64]
+    words: frozenset[str]
 
 
 _loading = threading.Lock()
@@ -89,6 +87,7 @@ def build(without: Container[str] = ()) -> Library:
         example_directions=directions(np.concatenate(examples_by_event)),
         example_pieces=list(chain.from_iterable(pieces_by_event)),
         example_events=np.repeat(np.arange(len(events)), [len(pieces) for pieces in pieces_by_event]),
+        words=frozenset(_WORD.findall(" ".join(" ".join((name, *examples)) for name, examples in events))),
     )
 
 
@@ -106,16 +105,8 @@ def _events(without: Container[str] = ()) -> Iterator[tuple[str, list[str]]]:
             yield description, examples
 
 
-def description_language(description: str) -> str:
-    """Return the code of a description's language, English where it has English words; empty where it is unknown."""
-    if _ENGLISH.search(description):
-        return "en"
-    language = languages([description])[0]
-    return language.code if language.score >= _MIN_LANGUAGE_SCORE else ""
-
-
 def description_core(description: str) -> str:
-    """Return a description without "The user is" and the like, or as it is if nothing else is in it."""
+    """Return a description without "The user is", "the assistant" and the like, or as it is if nothing is left."""
     actor = _ACTOR.match(description)
-    rest = description[actor.end() :] if actor else ""
+    rest = _OTHER_ACTOR.sub("", description[actor.end() :]) if actor else ""
     return rest or description

@@ -47,7 +47,12 @@ class _Words(NamedTuple):
 
 
 class Embedder:
-    """A table of word-piece vectors with its tokenizer. Thread-safe; its bounded cache of words changes no result."""
+    """
+    A table of word-piece vectors with its tokenizer, which is asked in lower case: people capitalize as they like.
+
+    A capitalized word may be a name, so only words in lower case or in capitals are read as they were meant.
+    Thread-safe; its bounded cache of words changes no result.
+    """
 
     def __init__(self, table: NDArray[np.floating], tokenizer: Tokenizer) -> None:
         """Take the vectors of all pieces, shape (pieces, 256), and the tokenizer that numbers them."""
@@ -70,7 +75,7 @@ class Embedder:
             pieces = list(chain.from_iterable(self._read(word, cached) for word in words))
             if len(cached.read) >= _MAX_CACHED_WORDS:
                 self._words = _Words({}, {})
-        if cached.unread and not cached.unread.keys().isdisjoint(words) and is_foreign(words):
+        if cached.unread and not cached.unread.keys().isdisjoint(words) and is_foreign(map(_unshouted, words)):
             return list(chain.from_iterable(cached.unread.get(word) or self._read(word, cached) for word in words))
         return pieces
 
@@ -102,7 +107,7 @@ class Embedder:
         pieces = self._encoded(word)
         if len(word) > _MAX_CACHED_CHARACTERS:
             return pieces
-        correction = corrected(word) if len(pieces) > 1 else word
+        correction = corrected(_unshouted(word)) if len(pieces) > 1 else word
         if correction != word:
             cached.unread[word] = pieces
             pieces = self._encoded(correction)
@@ -110,8 +115,17 @@ class Embedder:
         return pieces
 
     def _encoded(self, word: str) -> list[int]:
-        pieces: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
+        pieces: list[int] = self._tokenizer.encode(_lower(word), add_special_tokens=False).ids
         return pieces
+
+
+def _unshouted(word: str) -> str:
+    return _lower(word) if word.isupper() else word
+
+
+def _lower(word: str) -> str:
+    """Return a word in lower case, in which İ is an i."""
+    return word.lower() if word.isascii() else word.lower().replace("i\u0307", "i")
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:

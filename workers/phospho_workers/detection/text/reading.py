@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-import string
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
+from itertools import accumulate, chain, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +21,6 @@ MAX_READ_PIECES = 8_192
 # also takes marks between such ends, and begins no run of marks twice, which makes its cost linear. A line of 50
 # characters that goes on in lower case is wrapped: no clause ends there.
 _CLAUSE_END = re.compile(r"(?<![.!?;:\n])(?:[.!?;:\n][.!?;:\s]*(?:\s|$)|\n(?!(?<=[^\n]{50}\n)[a-z]))")
-
-_ASCII_CAPITALS = string.ascii_uppercase.encode()
-_CAPITAL = re.compile(r"[A-Z\u00c0-\u00de\u0130\u0391-\u03a9\u0401-\u042f]")
-# A clause with more capitals than this, of all its letters, is shouted; with fewer it may be an acronym.
-_SHOUTED_SHARE = 0.6
-_MIN_SHOUTED = 5
 
 # Parts of detection read the same texts of a batch, one after the other: short ones are cut into clauses once.
 _MAX_KEPT_CHARACTERS = 2_000
@@ -94,9 +86,9 @@ def _cut(text: str, max_pieces: int) -> Sequence[Clause]:
     room = max_pieces
     model = embedder()
     read = _read(text)
-    is_plain = plain(read) is read and _count_capitals(read) < _MIN_SHOUTED
+    is_plain = plain(read) is read
     for clause in _CLAUSE_END.split(read):
-        pieces = model.pieces(clause if is_plain else _as_read(clause))
+        pieces = model.pieces(clause if is_plain else plain(clause))
         if len(pieces) > MAX_PIECES or len(pieces) > room:
             pieces = pieces[: min(room, MAX_PIECES)]
         if pieces:
@@ -137,22 +129,8 @@ def _all_pieces(clauses: Sequence[Clause]) -> list[int]:
 
 def _count_first(clauses: Sequence[Clause]) -> int:
     """Return the number of clauses at the beginning of a text that have at most 2048 word pieces together."""
-    return bisect_right(list(accumulate(len(pieces) for _, pieces in clauses)), MAX_PIECES)
-
-
-def _as_read(clause: str) -> str:
-    """Return a clause as the embedding knows words: with plain apostrophes, and in lower case where it is shouted."""
-    read = plain(clause)
-    capitals = _count_capitals(read)
-    if capitals >= _MIN_SHOUTED and capitals > _SHOUTED_SHARE * sum(map(str.isalpha, read)):
-        return read.lower().replace("i\u0307", "i")
-    return read
-
-
-def _count_capitals(text: str) -> int:
-    if text.isascii():
-        return len(text) - len(text.encode().translate(None, _ASCII_CAPITALS))
-    return len(_CAPITAL.findall(text))
+    totals = accumulate(len(pieces) for _, pieces in clauses)
+    return sum(1 for _ in takewhile(MAX_PIECES.__ge__, totals))
 
 
 def _read(text: str) -> str:

@@ -15,7 +15,7 @@ import functools
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from phospho_workers.detection.text.packages import MINILM_TOKENIZER, checked_path
@@ -62,7 +62,7 @@ def corrected(word: str) -> str:
     return f"{match[1]}{correction}{match[3]}"
 
 
-def is_foreign(words: Sequence[str]) -> bool:
+def is_foreign(words: Iterable[str]) -> bool:
     """Return True for the words of a clause that is long enough to tell, and most words of which are not English."""
     matches = (_WORD.fullmatch(word) for word in words)
     letters = [match[2] for match in matches if match is not None and len(match[2]) >= _MIN_LETTERS]
@@ -72,13 +72,23 @@ def is_foreign(words: Sequence[str]) -> bool:
     return sum(_is_word(word, ranks) for word in letters) < _MIN_ENGLISH_SHARE * len(letters)
 
 
-def word_share(text: str) -> float:
-    """Return the share of a text's words that are English words or capitalized; 1 where that can't be told."""
+def word_share(text: str, more_words: Container[str] = ()) -> float:
+    """Return the share of words that are English, of `more_words`, or capitalized; 1 where that can't be told."""
     ranks = _vocabulary().ranks
-    words = _LETTERS.findall(text)
+    words: list[str] = _LETTERS.findall(text)
     if not ranks or not words:
         return 1.0
-    return sum(not word.islower() or _is_word(word, ranks) for word in words) / len(words)
+    return sum(word[0].isupper() or word in more_words or _is_english(word, ranks) for word in words) / len(words)
+
+
+def _is_english(word: str, ranks: Mapping[str, int]) -> bool:
+    return _is_word(word, ranks) or _is_compound(word, ranks)
+
+
+def _is_compound(word: str, ranks: Mapping[str, int]) -> bool:
+    """Return True for two words written as one: "chargeback"."""
+    cuts = range(_MIN_LETTERS, len(word) - _MIN_LETTERS + 1)
+    return any(word[:cut] in ranks and _is_word(word[cut:], ranks) for cut in cuts)
 
 
 def _is_word(word: str, ranks: Mapping[str, int]) -> bool:
