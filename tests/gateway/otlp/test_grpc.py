@@ -6,7 +6,8 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import grpc
 import pytest
@@ -27,6 +28,7 @@ from gateway.conftest import AppMaker
 from gateway.recording import RecordingPublisher, RefusingPublisher
 from phospho_gateway.otlp import grpc_server
 from phospho_gateway.otlp.grpc_server import serve_grpc
+from phospho_gateway.settings import GatewaySettings
 from phospho_store.registry.registry import NewKey
 from phospho_web.problems import Problem
 
@@ -71,6 +73,22 @@ def refusal(address: str, secret: str) -> tuple[grpc.StatusCode, Status]:
         TraceServiceStub(channel).Export(request(chat()), metadata=[("authorization", f"Bearer {secret}")], timeout=20)
     (details,) = [value for name, value in error.value.trailing_metadata() if name == "grpc-status-details-bin"]
     return error.value.code(), Status.FromString(details)
+
+
+@contextmanager
+def unfinished_exports(channel: grpc.Channel, authorization: str, count: int) -> Iterator[list[Any]]:
+    """Yield open calls of which no message is sent while the `with` lasts."""
+    export = channel.stream_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+    is_over = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        is_over.wait(20)
+        yield from ()
+
+    try:
+        yield [export.future(nothing(), metadata=[("authorization", authorization)]) for _ in range(count)]
+    finally:
+        is_over.set()
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
@@ -149,6 +167,33 @@ def test_grpc_connections_are_bounded_and_silent_ones_dropped(
 
     with grpc.insecure_channel(address) as channel:
         grpc.channel_ready_future(channel).result(timeout=20)
+
+
+def test_grpc_calls_without_a_key_end_before_their_message_arrives(
+    make_app: AppMaker, serve_on_grpc: ServeGrpc
+) -> None:
+    address = serve_on_grpc(make_app())
+
+    with grpc.insecure_channel(address) as channel, unfinished_exports(channel, "Bearer ph_wrong", 80) as calls:
+        codes = {call.code() for call in calls}
+
+    # Beyond the open calls that the server takes, gRPC answers itself.
+    assert codes <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert grpc.StatusCode.UNAUTHENTICATED in codes
+
+
+def test_grpc_calls_whose_message_does_not_arrive_end(
+    make_app: AppMaker, serve_on_grpc: ServeGrpc, api_key: NewKey
+) -> None:
+    address = serve_on_grpc(make_app(GatewaySettings(body_timeout_s=0.5)))
+    metadata = [("authorization", f"Bearer {api_key.secret}")]
+
+    with grpc.insecure_channel(address) as channel:
+        with unfinished_exports(channel, f"Bearer {api_key.secret}", 64) as calls:
+            codes = {call.code() for call in calls}
+        TraceServiceStub(channel).Export(request(chat()), metadata=metadata, timeout=20)
+
+    assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 def test_grpc_logs_are_refused_with_what_to_set(make_app: AppMaker, serve_on_grpc: ServeGrpc) -> None:

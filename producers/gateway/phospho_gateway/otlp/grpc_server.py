@@ -2,7 +2,8 @@
 OTLP/gRPC: each call becomes a request to `POST /v1/traces` in this process.
 
 Both protocols so have the same keys, limits, counts and answers. The bytes of a call are not decoded here: a span that
-can't be decoded harms only itself.
+can't be decoded harms only itself. They are read when the app asks for them: after it has checked the key, and within
+its time for bodies, so that a stranger's half-sent messages hold neither memory nor a place.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ async def serve_grpc(app: ASGIApp, address: str, max_body_bytes: int) -> None:
             ("grpc.so_reuseport", 0),
         ],
     )
-    handler = grpc.unary_unary_rpc_method_handler(_Export(app).call)
+    # Streaming on our side only: gRPC would read the one message of a unary call before the key is checked.
+    handler = grpc.stream_unary_rpc_method_handler(_Export(app).call)
     handlers = {_SERVICE: handler} | {name: _refusal(hint) for name, hint in _OTHER_SERVICES.items()}
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler(name, {"Export": method}) for name, method in handlers.items()]
@@ -75,11 +77,11 @@ async def serve_grpc(app: ASGIApp, address: str, max_body_bytes: int) -> None:
 
 
 def _refusal(hint: str) -> grpc.RpcMethodHandler:
-    async def refuse(body: bytes, context: Any) -> bytes:
+    async def refuse(_: Any, context: Any) -> bytes:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, hint)
         raise AssertionError("abort raises")
 
-    return grpc.unary_unary_rpc_method_handler(refuse)
+    return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 class _Export:
@@ -88,11 +90,11 @@ class _Export:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def call(self, body: bytes, context: Any) -> bytes:
+    async def call(self, _: Any, context: Any) -> bytes:
         """Return the bytes of an ExportTraceServiceResponse, or abort with the status of the HTTP response."""
         metadata = {name: value for name, value in context.invocation_metadata() or () if name in _FORWARDED}
         response = _Response()
-        await self._app(_scope(metadata, len(body)), _receiver(body), response.send)
+        await self._app(_scope(metadata), _receiver(context), response.send)
         if response.status == 200:
             return bytes(response.content)
         return await _abort(context, response)
@@ -132,8 +134,8 @@ def _status(response: _Response) -> Status:
         return Status(message=f"the gateway answered {response.status}")
 
 
-def _scope(metadata: Mapping[str, str | bytes], length: int) -> dict[str, Any]:
-    headers = {"content-type": PROTOBUF, "content-length": str(length), **metadata}
+def _scope(metadata: Mapping[str, str | bytes]) -> dict[str, Any]:
+    headers = {"content-type": PROTOBUF, **metadata}
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -152,10 +154,16 @@ def _scope(metadata: Mapping[str, str | bytes], length: int) -> dict[str, Any]:
     }
 
 
-def _receiver(body: bytes) -> Any:
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+def _receiver(context: Any) -> Any:
+    """Return a function that reads the message of a call at its first call."""
+    is_read = False
 
     async def receive() -> Message:
-        return next(messages, {"type": "http.disconnect"})
+        nonlocal is_read
+        if is_read:
+            return {"type": "http.disconnect"}
+        is_read = True
+        body = await context.read()
+        return {"type": "http.request", "body": b"" if body is grpc.aio.EOF else body, "more_body": False}
 
     return receive
