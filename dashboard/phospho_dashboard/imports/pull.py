@@ -16,6 +16,10 @@ from phospho_dashboard.imports.sources import SOURCES, Answered, Call, PullReque
 
 _TIMEOUT_S = 60.0
 _MAX_PAGE_BYTES = 50_000_000
+# Python takes 60 to 250 bytes for a list or an object, however short it is written: a page of "{}," alone takes 1 GB.
+_MAX_PAGE_CONTAINERS = 2_000_000
+# A server that names a next page for ever is not asked for ever; a person may go on.
+_MAX_PAGES = 20_000
 _RETRIES_S = (1.0, 5.0, 15.0)
 
 
@@ -69,7 +73,11 @@ class Pull:
             self.is_active = False
 
     async def _run(self, fetch: Fetch, threads: Executor) -> None:
+        pages = 0
         while self.state == "running":
+            if pages == _MAX_PAGES:
+                self.state, self.reason = "failed", f"{pages:,} pages were pulled. Continue, or import them first."
+                return
             if self.path.stat().st_size > self.max_bytes:
                 limit = f"{self.max_bytes / 1e6:,.0f} MB"
                 self.state, self.reason = (
@@ -83,6 +91,7 @@ class Pull:
                 self.state, self.reason = "failed", str(failure)
                 return
             await asyncio.to_thread(self._append, answered.records)
+            pages += 1
             self.records, self.cursor = self.records + len(answered.records), answered.cursor
             if not self.cursor and self.state == "running":
                 self.state = "done"
@@ -115,9 +124,11 @@ class Pull:
 
     def _read(self, body: bytes) -> Answered:
         source = SOURCES[self.request.source]
+        if body.count(b"{") + body.count(b"[") > _MAX_PAGE_CONTAINERS:
+            raise _PullFailed(f"{source.label} answered with a page of too many lists and objects.")
         try:
             answered = source.read(orjson.loads(body), self.cursor)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise _PullFailed(f"The answer is not one of {source.label}'s API. Check the address.") from None
         if answered.cursor and answered.cursor == self.cursor:
             raise _PullFailed(f"{source.label} names the same page as the next one.")
@@ -126,11 +137,19 @@ class Pull:
     def _append(self, records: list[dict[str, Any]]) -> None:
         # Not created: the file may have been removed meanwhile.
         with open(os.open(self.path, os.O_WRONLY | os.O_APPEND), "ab") as file:
-            file.writelines(orjson.dumps(record) + b"\n" for record in records)
+            file.writelines(_line(record) for record in records)
 
 
 class _PullFailed(Exception):
     """A page can't be read; the message is the reason."""
+
+
+def _line(record: Any) -> bytes:
+    """Return a record as a line. One that orjson reads and doesn't write, being nested too deep, is rejected alone."""
+    try:
+        return orjson.dumps(record) + b"\n"
+    except TypeError:
+        return orjson.dumps({"error": "nested too deep"}) + b"\n"
 
 
 def _host(base_url: str) -> str:

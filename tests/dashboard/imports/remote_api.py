@@ -51,13 +51,18 @@ def run(number: int) -> dict[str, Any]:
 
 @dataclass
 class RemoteApi:
-    """`statuses` are the answers to come, then 200. `calls` are method, path and body of each request."""
+    """
+    `statuses` are the answers to come, then 200. `calls` are method, path and body of each request.
+
+    `content` is sent in the place of a page, if it is set.
+    """
 
     url: str
     records: int = 5
     page_size: int = 2
     statuses: deque[int] = field(default_factory=deque)
     calls: list[tuple[str, str, Any]] = field(default_factory=list)
+    content: str = ""
 
 
 @contextmanager
@@ -88,7 +93,7 @@ def remote_api() -> Iterator[RemoteApi]:
         def _answer(self, body: Any, is_allowed: bool, document: Any) -> None:
             api.calls.append((self.command, self.path, body))
             status = api.statuses.popleft() if api.statuses else 200 if is_allowed else 401
-            content = json.dumps(document if status == 200 else {"message": "no"}).encode()
+            content = (api.content or json.dumps(document if status == 200 else {"message": "no"})).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from dashboard.imports.conftest import Browser
-from dashboard.imports.remote_api import API_KEY, PROJECT, PUBLIC_KEY, SECRET_KEY, RemoteApi
+from dashboard.imports.remote_api import API_KEY, PROJECT, PUBLIC_KEY, SECRET_KEY, RemoteApi, trace
 from phospho_dashboard.imports import pages, pull
 
 LANGFUSE = {"source": "langfuse", "key": [PUBLIC_KEY, SECRET_KEY]}
@@ -124,6 +127,44 @@ async def test_pull_ends_at_the_largest_file(browser: Browser, api: RemoteApi, m
     assert (await browser.ended(path, "pull"))["records"] == 2, "it stays within the bound"
     await browser.act(path, "preview", [])
     assert (await browser.ended(path))["accepted"] == 2
+
+
+async def test_pull_of_pages_without_end_ends(
+    browser: Browser, api: RemoteApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pull, "_MAX_PAGES", 3)
+    api.records, api.page_size = 1000, 1
+    path = (await browser.pull(**LANGFUSE, base_url=api.url)).headers["location"]
+
+    failed = await browser.ended(path, "pull")
+    await browser.act(path, "continue", [])
+
+    assert (failed["state"], failed["records"]) == ("failed", 3)
+    assert failed["problem"] == "3 pages were pulled. Continue, or import them first."
+    assert (await browser.ended(path, "pull"))["records"] == 6
+
+
+@pytest.mark.parametrize("bomb", ["[" + "{}," * 1_999_999 + "{}]", "[" * 3_000_000])
+async def test_page_of_too_many_objects_is_not_parsed(
+    browser: Browser, api: RemoteApi, monkeypatch: pytest.MonkeyPatch, bomb: str
+) -> None:
+    loads = Mock()
+    monkeypatch.setattr(pull, "orjson", SimpleNamespace(loads=loads))
+    api.content = bomb
+    path = (await browser.pull(**LANGFUSE, base_url=api.url)).headers["location"]
+
+    assert "too many lists and objects" in (await browser.ended(path, "pull"))["problem"]
+    assert not loads.called
+
+
+async def test_pulled_record_that_is_nested_too_deep_harms_no_other(browser: Browser, api: RemoteApi) -> None:
+    deep = "[" * 600 + "]" * 600
+    api.content = f'{{"data": [{{"id": "x", "input": {deep}}}, {json.dumps(trace(1))}], "meta": {{"totalPages": 1}}}}'
+    path = (await browser.pull(**LANGFUSE, base_url=api.url)).headers["location"]
+
+    assert (await browser.ended(path, "pull"))["records"] == 2
+    counts = await browser.ended(path)
+    assert (counts["accepted"], counts["rejected"] + counts["skipped"]) == (1, 1)
 
 
 async def test_pull_never_reaches_this_machine(world: Any, api: RemoteApi) -> None:
