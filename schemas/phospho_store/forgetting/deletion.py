@@ -10,8 +10,9 @@ from phospho_store.ledger.deletions import record_deletions
 from phospho_store.sql import compose
 from phospho_store.store import Store
 
-# The ids of a statement stand in its URL, where a character may take three bytes. ClickHouse reads a URL up to 1 MB.
-_MAX_CHARACTERS = 80_000
+# The ids of a statement stand in its URL, also as JSON escapes them, where a byte of theirs may take 18. ClickHouse
+# reads a URL up to 1 MB.
+_MAX_CHARACTERS = 40_000
 
 _COUNT = "SELECT count() AS rows FROM $table WHERE project_id = {project:String} AND $condition"
 _DELETE = "DELETE FROM $table WHERE project_id = {project:String} AND $condition"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+import orjson
 
 from phospho_schemas.ids import HybridClock
 from phospho_store.forgetting.deletion import (
@@ -40,19 +44,28 @@ _TRACES = """
 SELECT DISTINCT toString(metadata.trace_id) AS trace_id FROM task_rows
 WHERE project_id = {project:String} AND task_id IN {ids:Array(String)} AND trace_id != ''
 """
-# The letters of the project by the ids in their JSON. Where a letter is no JSON, its bytes are searched for the ids as
-# whole words, since an id may be as short as "1". Letters that name no project stay: other tenants' may be among them.
+# The letters of the project by the ids in their JSON, as extraction reads them. Where a letter is no JSON object, its
+# bytes are searched for the ids as whole words, since an id may be as short as "1", or the beginning of an e-mail
+# address. Letters that name no project stay: other tenants' may be among them.
 _DEAD_LETTERS = r"""
 WITH
     tryBase64Decode(payload_base64) AS payload,
-    isValidJSON(payload) AS is_json,
-    JSONExtract(payload, 'task_id', 'String') IN {ids:Array(String)}
-        OR JSONExtract(payload, 'trace_id', 'String') IN {traces:Array(String)} AS has_id,
+    isValidJSON(payload) AND JSONType(payload) = 'Object' AS is_object,
+    JSONExtract(payload, 'task_id', 'String') AS letter_task_id,
+    JSONExtract(payload, 'user_id', 'String') AS letter_user_id,
+    if(letter_task_id != '', letter_task_id, JSONExtract(payload, 'event_id', 'String')) AS of_task,
+    if(letter_user_id != '', letter_user_id, JSONExtract(payload, 'metadata', 'user_id', 'String')) AS of_user,
+    JSONExtract(payload, 'session_id', 'String') AS of_session,
+    of_task IN {ids:Array(String)} OR JSONExtract(payload, 'trace_id', 'String') IN {traces:Array(String)} AS has_id,
     arrayStringConcat(arrayMap(id -> regexpQuoteMeta(id), {words:Array(String)}), '|') AS words
 SELECT DISTINCT dead_letter_id FROM dead_letter_rows
 WHERE (project_id = {project:String} OR project_id = '' AND JSONExtractString(payload, 'project_id') = {project:String})
-    AND if(is_json, has_id OR $subject = {id:String}, match(payload, concat('(?s)(^|\\W)(', words, ')($$|\\W)')))
+    AND if(is_object, has_id OR $subject = {id:String}, match(payload, concat({before:String}, words, {after:String})))
 """
+# Between a letter or digit and another, these belong to an id: ann is not in ann-2, ann.b or ann@example.com.
+_JOINERS = r".@+\-"
+_BEFORE_WORD = rf"(?s)(^|[^\p{{L}}\p{{M}}\p{{N}}_{_JOINERS}])[{_JOINERS}]*("
+_AFTER_WORD = rf")[{_JOINERS}]*($|[^\p{{L}}\p{{M}}\p{{N}}_{_JOINERS}])"
 
 _OLDER = "$condition AND version < (SELECT max(version) FROM $table WHERE $condition)"
 
@@ -161,9 +174,11 @@ class Forgetting:
             "id": identifier,
             "ids": list(task_ids),
             "traces": list(trace_ids),
-            "words": [identifier, *task_ids],
+            "words": _as_written([identifier, *task_ids]),
+            "before": _BEFORE_WORD,
+            "after": _AFTER_WORD,
         }
-        sql = compose(_DEAD_LETTERS, subject=f"JSONExtract(payload, '{kind}_id', 'String')")
+        sql = compose(_DEAD_LETTERS, subject=f"of_{kind}")
         ids = [row["dead_letter_id"] for row in self._store.rows(sql, parameters)]
         store_tombstones(self._store, project_id, [("dead_letter", each) for each in ids], forgotten.revision)
         for of_project in (project_id, ""):
@@ -195,3 +210,13 @@ class Forgetting:
         rows = self._store.rows(f"SELECT count() AS found FROM {table} WHERE {older}", parameters)
         forgotten.rows[table] += int(rows[0]["found"])
         self._store.command(f"DELETE FROM {table} WHERE {older}", parameters)
+
+
+def _as_written(identifiers: Sequence[str]) -> list[str]:
+    """Return each id as it stands in text and in JSON, whose writers escape more or less of it, in either case."""
+    forms: dict[str, None] = {}
+    for identifier in identifiers:
+        escaped = json.dumps(identifier)[1:-1]
+        upper = re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), escaped)
+        forms.update(dict.fromkeys((identifier, orjson.dumps(identifier).decode()[1:-1], escaped, upper)))
+    return list(forms)

@@ -209,13 +209,16 @@ def _identifiers(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _payload(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the log in a dead letter; empty for another row, and where the letter is no JSON."""
+    """Return the log in a dead letter, with the ids that extraction gives it; empty for another row, or no JSON."""
     if "payload_base64" not in row:
         return {}
     try:
-        return _object(base64.b64decode(row["payload_base64"], validate=True))
+        fields = _object(base64.b64decode(row["payload_base64"], validate=True))
     except (ValueError, TypeError, binascii.Error):
         return {}
+    metadata = fields.get("metadata")
+    user_id = fields.get("user_id") or (metadata.get("user_id") if isinstance(metadata, dict) else None)
+    return {**fields, "task_id": fields.get("task_id") or fields.get("event_id"), "user_id": user_id}
 
 
 def _object(line: bytes) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import orjson
@@ -65,6 +66,61 @@ def test_forget_deletes_dead_letters_whose_json_escapes_the_id(store: Store, pro
     forget(store, project_id, "user", user_id)
 
     assert letters(store, f"{project_id}-") == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"input": 1, "metadata": {"user_id": "ann"}}',
+        b'{"user_id": "", "metadata": {"user_id": "ann"}}',
+        b'[{"user_id": "ann", "input": "hello"}]',
+        b'"hello of ann"',
+        b'{"user_id": "ann", ',
+        b"user=ann",
+        b"said ann.",
+        b"user:ann\n\xff\xfe",
+        b'{"user_id": "\xffx", "by": "ann"',
+    ],
+)
+def test_forget_deletes_dead_letters_wherever_the_user_stands(store: Store, project_id: str, payload: bytes) -> None:
+    letter(store, project_id, f"{project_id}-letter", payload)
+
+    forget(store, project_id, "user", "ann")
+
+    assert letters(store, f"{project_id}-") == []
+
+
+@pytest.mark.parametrize(
+    "other_id", ["ann-2", "ann.b", "ann@example.com", "mary-ann", "Ann", "ann\u0301", "ann\u00e9", "ann_b", "me+ann"]
+)
+def test_forget_keeps_unreadable_letters_of_ids_that_hold_the_id(store: Store, project_id: str, other_id: str) -> None:
+    letter(store, project_id, f"{project_id}-text", f'{{"user_id": "{other_id}", '.encode())
+
+    forget(store, project_id, "user", "ann")
+
+    assert letters(store, f"{project_id}-") == ["text"]
+
+
+@pytest.mark.parametrize("user_id", ["zo\u00eb", "\u674e\u660e", "a\U0001f600b", 'q"\\u00eb'])
+def test_forget_deletes_unreadable_letters_that_escape_the_id(store: Store, project_id: str, user_id: str) -> None:
+    escaped = json.dumps(user_id)
+    upper = escaped.replace("\\u00eb", "\\u00EB").replace("\\ud83d", "\\uD83D").replace("\\ude00", "\\uDE00")
+    letter(store, project_id, f"{project_id}-lower", f'{{"user_id": {escaped}, '.encode())
+    letter(store, project_id, f"{project_id}-upper", f'{{"user_id": {upper}, '.encode())
+    letter(store, project_id, f"{project_id}-bytes", b'{"user_id": ' + orjson.dumps(user_id) + b", ")
+
+    forget(store, project_id, "user", user_id)
+
+    assert letters(store, f"{project_id}-") == []
+
+
+def test_forget_deletes_dead_letters_of_a_task_that_is_named_an_event(store: Store, project_id: str) -> None:
+    letter(store, project_id, f"{project_id}-event", {"event_id": "t1", "input": None})
+    letter(store, project_id, f"{project_id}-task", {"event_id": "t1", "task_id": "t2", "input": None})
+
+    forget(store, project_id, "task", "t1")
+
+    assert letters(store, f"{project_id}-") == ["task"]
 
 
 def test_forget_deletes_dead_letters_of_tasks_and_traces(store: Store, project_id: str) -> None:
