@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,7 @@ from phospho_store.forgetting.deletion import (
 )
 from phospho_store.forgetting.tombstones import store_tombstones
 from phospho_store.registry.definition_sets import DefinitionRepository
+from phospho_store.registry.themes import ThemeRepository
 from phospho_store.revisions import observe_stored
 from phospho_store.rollups.rollups import Hour, Rollups
 from phospho_store.sql import compose
@@ -107,6 +108,7 @@ class Forgetting:
         self._store = store
         self._clock = clock
         self._definitions = DefinitionRepository(store, clock)
+        self._themes = ThemeRepository(store)
         self._rollups = Rollups(store)
 
     def forget(self, project_id: str, kind: SubjectKind, identifier: str) -> Forgotten:
@@ -141,6 +143,7 @@ class Forgetting:
         forgotten.rows += delete_rows(self._store, _OF_SESSIONS, project_id, session_ids)
         self._rollups.end_deletion(hours)
         self._reset_models(project_id, forgotten)
+        self._reset_themes(project_id, set(task_ids), forgotten)
         remaining = (count_rows(self._store, _OF_TASKS, project_id, ids) for ids in pages(task_ids))
         forgotten.remaining_rows = sum(counts.total() for counts in remaining)
 
@@ -202,6 +205,16 @@ class Forgetting:
                     empty = {"version": student.version + 1, "student": "", "quality": "{}", "tasks": 0}
                     self._definitions.save_student(student.model_copy(update=empty))
                     self._delete_older("student_rows", project_id, forgotten)
+
+    def _reset_themes(self, project_id: str, task_ids: Set[str], forgotten: Forgotten) -> None:
+        """Take deleted tasks out of the examples of themes, and have the job find themes without their texts."""
+        if not forgotten.rows["task_rows"] or self._themes.model(project_id) is None:
+            return
+        themes = [theme for theme in self._themes.themes(project_id) if not task_ids.isdisjoint(theme.examples)]
+        for theme in themes:
+            left = [task_id for task_id in theme.examples if task_id not in task_ids]
+            self._themes.save_theme(theme.model_copy(update={"examples": left}))
+        self._themes.request_refresh(project_id, "forget")
 
     def _delete_older(self, table: str, project_id: str, forgotten: Forgotten, name: str = "") -> None:
         condition = "project_id = {project:String}" + (" AND name = {name:String}" if name else "")

@@ -59,6 +59,10 @@ class ThemeRepository(Repository):
         row = ThemeRefresh(project_id=project_id, requested_by=requested_by, requested_at=utc_now())
         return self._save_one("theme_refresh_rows", row, self._greatest_revision("theme_refresh_rows"))
 
+    def save_theme(self, theme: ThemeRow) -> ThemeRow:
+        """Store a theme and return it as it is stored."""
+        return self._save_one("theme_rows", theme, theme.revision)
+
     def save_edit(self, edit: ThemeEdit) -> ThemeEdit:
         """Store an edit and return it as it is stored."""
         return self._save_one("theme_edit_rows", edit, edit.revision)

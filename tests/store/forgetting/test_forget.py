@@ -10,7 +10,10 @@ import orjson
 import pytest
 
 from phospho_schemas.ids import HybridClock
+from phospho_schemas.rows.themes import ThemeModelRow, ThemeRow
+from phospho_schemas.times import utc_now
 from phospho_store.forgetting.forget import Forgetting, SubjectKind
+from phospho_store.registry.themes import ThemeRepository
 from phospho_store.store import Store
 from store.facts import dead_letter, insert, task
 
@@ -144,3 +147,21 @@ def test_forget_takes_users_with_thousands_of_tasks(store: Store, project_id: st
 
     assert (forgotten.tasks, forgotten.remaining_rows, forgotten.rows["task_rows"]) == (3_000, 0, 3_000)
     assert letters(store, f"{project_id}-") == []
+
+
+def test_forget_takes_tasks_out_of_themes_and_has_them_found_anew(store: Store, project_id: str) -> None:
+    themes = ThemeRepository(store)
+    model = ThemeModelRow(project_id=project_id, version=1, tasks=2, texts=2, model="{}", created_at=utc_now())
+    theme = ThemeRow(project_id=project_id, theme_id="a", version=1, examples=["t1", "t2"], created_at=utc_now())
+    other = theme.model_copy(update={"theme_id": "b", "examples": ["t2"]})
+    themes.save_discovery(model, [theme, other], [], 0)
+    insert(store, "task_rows", task(project_id, "t1", user_id="ann"), task(project_id, "t2", user_id="bob"))
+
+    forget(store, project_id, "user", "nobody")
+    assert themes.refresh(project_id) is None
+    forget(store, project_id, "user", "ann")
+
+    assert {theme.theme_id: theme.examples for theme in themes.themes(project_id)} == {"a": ["t2"], "b": ["t2"]}
+    refresh = themes.refresh(project_id)
+    assert refresh is not None
+    assert refresh.requested_at > model.created_at
