@@ -83,10 +83,18 @@ class RawLog:
         revision is then no later than the time of arrival that it stamped beside it.
         """
         revision, timestamp_ms = self.fields.get("revision"), self.record.timestamp_ms
-        newest = newest_revision(max(timestamp_ms, self._stamped_ms)) if timestamp_ms > 0 else _MAX_REVISION
-        if isinstance(revision, int) and not isinstance(revision, bool) and 0 < revision <= newest:
+        if type(revision) is int and 0 < revision <= _MAX_REVISION and self._is_drawn(revision):
             return revision
         return broker_revision(timestamp_ms, self.record.offset)
+
+    def _is_drawn(self, revision: int) -> bool:
+        """Tell whether a gateway can have drawn a revision. Its own time is read only where the broker's is earlier."""
+        timestamp_ms = self.record.timestamp_ms
+        return (
+            timestamp_ms <= 0
+            or revision <= newest_revision(timestamp_ms)
+            or revision <= newest_revision(max(timestamp_ms, self._stamped_ms))
+        )
 
     @property
     def arrived_ms(self) -> int:

@@ -36,7 +36,8 @@ def task_row(log: RawLog) -> dict[str, Any]:
     metadata = task_metadata(log.fields, implausible_time)
     raw_input, raw_output = _raw(log.fields, "input"), _raw(log.fields, "output")
     content = _content(log.fields, raw_input, raw_output)
-    if _LONG_INTEGER.search(log.record.value) and has_large_number([raw_input, raw_output]):
+    is_text = isinstance(raw_input, str) and (raw_output is None or isinstance(raw_output, str))
+    if not is_text and _LONG_INTEGER.search(log.record.value) and has_large_number([raw_input, raw_output]):
         exact = decode_exactly(log.record.value)
         raw_input, raw_output = _raw(exact, "input"), _raw(exact, "output")
     latency_ms = duration(metadata.get("latency_ms", metadata.get("latencyMs")))
