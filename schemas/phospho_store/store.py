@@ -186,9 +186,9 @@ class Store:
         """The source of a query for the parts of every table, on every server: `system.parts` or its like."""
         return self.cluster.parts if self.cluster else "system.parts"
 
-    def writes(self, tables: Iterable[str]) -> int:
+    def writes(self, tables: Iterable[str] | None = None) -> int:
         """
-        Return a number that has risen once a statement of this store may have changed one of these tables.
+        Return a number that has risen once a statement of this store may have changed one of these tables, or any.
 
         Siblings share it. It knows nothing of other processes.
         """
@@ -274,9 +274,10 @@ class _Writes:
                 self._inserts[table] += bool(table)
                 self._statements += not table
 
-    def of(self, tables: Iterable[str]) -> int:
+    def of(self, tables: Iterable[str] | None) -> int:
         with self._lock:
-            return self._statements + sum(self._inserts[table] for table in tables)
+            inserts = self._inserts.total() if tables is None else sum(self._inserts[table] for table in tables)
+            return self._statements + inserts
 
 
 # ClickHouse counts its memory, and each insert leaves some 2.4 kB in the count for ever: after weeks the count would

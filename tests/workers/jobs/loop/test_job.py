@@ -149,3 +149,26 @@ def test_table_changes_query_the_store_once_a_second(store: Store, project_id: s
     assert changes.states(TABLES) == before
     clock.now_s = 1.0
     assert changes.states(TABLES) != before
+
+
+def test_table_changes_ask_an_exclusive_store_only_after_a_write(
+    store: Store, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[str] = []
+    rows = Store.rows
+    monkeypatch.setattr(Store, "rows", lambda self, sql, *rest: questions.append(sql) or rows(self, sql, *rest))
+    clock = Clock()
+    changes = TableChanges(store, clock)
+    before = changes.states(TABLES)
+    clock.now_s = 10.0
+    assert (changes.states(TABLES), len(questions)) == (before, 1)
+
+    insert(store.sibling(1), "task_rows", task(project_id, "of a request"))
+    assert changes.states(TABLES) != before
+    assert len(questions) == 2
+
+    # Another process may write into a store that is shared.
+    monkeypatch.setattr(store, "is_exclusive", False)
+    clock.now_s = 20.0
+    changes.states(TABLES)
+    assert len(questions) == 3
