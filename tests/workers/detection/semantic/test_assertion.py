@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from benchmarks.assertions import KINDS, found_texts
 
+from benchmarks.detection.assertions import KINDS, found_texts
 from phospho_workers.detection.definitions import compile_definitions
 from workers.detection.tasks import semantic
 
