@@ -9,15 +9,17 @@ from typing import Any
 
 import orjson
 
+from benchmarks import single_tasks
 from benchmarks.conversations import REPOSITORY, source_name
 from benchmarks.machine import commit, machine
 from benchmarks.pipeline import extraction_ratio, on_kafka, one_process, sink_ratio
 from benchmarks.pipeline.cluster import running_cluster
 from benchmarks.sizes import FULL, QUICK, Sizes, say
+from benchmarks.table import table
 
 
 def main() -> None:
-    """Measure, write the file, and print the five figures that count."""
+    """Measure, write the file, and print a table of the figures with those of their peers."""
     options = _options()
     sizes = QUICK if options.quick else FULL
     with tempfile.TemporaryDirectory(prefix="phospho-bench-") as folder:
@@ -25,13 +27,14 @@ def main() -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     say(f"written: {options.output}")
-    for name, value in list(report.items())[:6]:
-        print(f"{name:<28}{value:,.3f}" if isinstance(value, float) else f"{name:<28}{value}")
+    print(f"commit {report['commit']}")
+    print(table(report))
 
 
 def measured(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """Return the whole report; the figures that count come first."""
     alone = one_process.measure(folder / "up", sizes)
+    singles = single_tasks.measure(folder, sizes.single_runs)
     with running_cluster(folder / "cluster") as cluster:
         say("Kafka and ClickHouse are up")
         on_servers = on_kafka.measure(cluster, sizes)
@@ -47,6 +50,7 @@ def measured(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "machine": machine(),
         "conversations": source_name(),
         "one_process": alone,
+        "single_tasks": singles,
         "on_kafka": on_servers,
         "extraction": extraction,
         "sink": sink,

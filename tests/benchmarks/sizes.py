@@ -18,6 +18,7 @@ class Sizes:
     """
     warm_up_tasks: logged before the clock starts, so that models and caches are loaded.
     rounds: how often each side of a ratio is measured, in turns.
+    single_runs: connections, and tasks that they log one by one.
     max_wait_s: how long one wait may take.
     """
 
@@ -26,11 +27,26 @@ class Sizes:
     backlog_messages: int
     rounds: int
     probes: int
+    single_runs: tuple[tuple[int, int], ...]
     max_wait_s: float = 180.0
 
 
-FULL = Sizes(warm_up_tasks=5_000, all_in_tasks=60_000, backlog_messages=200_000, rounds=3, probes=400)
-QUICK = Sizes(warm_up_tasks=1_000, all_in_tasks=6_000, backlog_messages=40_000, rounds=1, probes=40)
+FULL = Sizes(
+    warm_up_tasks=5_000,
+    all_in_tasks=60_000,
+    backlog_messages=200_000,
+    rounds=3,
+    probes=400,
+    single_runs=((1, 200), (16, 3_000)),
+)
+QUICK = Sizes(
+    warm_up_tasks=1_000,
+    all_in_tasks=6_000,
+    backlog_messages=40_000,
+    rounds=1,
+    probes=40,
+    single_runs=((1, 20), (16, 160)),
+)
 
 
 def say(line: str) -> None:
