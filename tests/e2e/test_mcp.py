@@ -58,6 +58,10 @@ async def reads_project(agent: Client) -> None:
 async def hears_why_calls_failed(agent: Client) -> None:
     for tool, arguments, message in [
         ("get_task", {"task_id": "../keys"}, "there is no task"),
+        ("get_task", {"task_id": "."}, "task_id"),
+        ("get_session", {"session_id": ".."}, "session_id"),
+        ("get_task", {"task_id": "x" * 100_000}, "512"),
+        ("query", {"sql": f"SELECT {'x' * 10_000}"}, "more characters"),
         ("query", {"sql": "DROP TABLE task_rows"}, "SELECT"),
         ("search_tasks", {"limit": 1000}, "100"),
     ]:

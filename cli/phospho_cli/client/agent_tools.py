@@ -23,6 +23,8 @@ _MAX_ROWS = 200
 _MAX_TEXT_CHARACTERS = 2_000
 
 Period = Annotated[Literal["1h", "24h", "7d", "30d", "90d", "all"], Field(description="How far back.")]
+# A URL has no segment "." or "..": both would lead to other paths of the API.
+Identifier = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^(\.{3,}|.*[^.].*)$")]
 Limit = Annotated[int, Field(ge=1, le=100, description="Most rows to return.")]
 
 
@@ -73,11 +75,11 @@ class Tools:
         """The newest tasks that match, with their events and a next_cursor if there are more."""
         return self._get("/api/v1/tasks", q=text, event=event, user=user, flag=flag, period=period, limit=limit)
 
-    def get_task(self, task_id: str) -> str:
+    def get_task(self, task_id: Identifier) -> str:
         """One task whole: texts, metadata, events with their evidence, feedback, labels, steps."""
         return self._get(f"/api/v1/tasks/{quote(task_id, safe='')}")
 
-    def get_session(self, session_id: str) -> str:
+    def get_session(self, session_id: Identifier) -> str:
         """A session with its tasks in order, to read or to summarise."""
         return self._get(f"/api/v1/sessions/{quote(session_id, safe='')}")
 
@@ -95,7 +97,7 @@ class Tools:
         try:
             return ask()
         except Failure as failure:
-            raise ToolError(joined(failure.message, failure.hint)) from None
+            raise ToolError(_cut(joined(failure.message, failure.hint))) from None
 
 
 def _json(document: Any) -> str:

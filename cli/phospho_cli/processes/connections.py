@@ -307,7 +307,9 @@ class _LingeringTransport(asyncio.Transport):
         self._transport.abort()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._transport.write(data)
+        # A response may go on after its connection was dropped, until uvicorn hears of it; uvloop raises then.
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
@@ -225,6 +226,16 @@ async def test_client_that_reads_nothing_is_dropped(server: Server, monkeypatch:
     client.send(GET.replace(b"/hello", b"/large"))
 
     await dropped.wait()
+
+
+@pytest.mark.parametrize("is_closing", [False, True])
+def test_response_of_a_dropped_connection_is_not_written(is_closing: bool) -> None:
+    """uvloop raises at such a write, and a stranger who reads slowly would fill the log."""
+    transport = Mock(is_closing=Mock(return_value=is_closing))
+
+    connections._LingeringTransport(transport, Mock()).write(b"x")
+
+    assert transport.write.called is not is_closing
 
 
 def test_limits_leave_descriptors_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
