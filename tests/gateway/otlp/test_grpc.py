@@ -29,7 +29,7 @@ from gateway.recording import RecordingPublisher, RefusingPublisher
 from phospho_gateway.otlp import grpc_server
 from phospho_gateway.otlp.grpc_server import serve_grpc
 from phospho_gateway.settings import GatewaySettings
-from phospho_store.registry.registry import NewKey
+from phospho_store.registry.registry import NewKey, Registry
 from phospho_web.problems import Problem
 
 from .making import chat, request
@@ -189,11 +189,27 @@ def test_grpc_calls_whose_message_does_not_arrive_end(
     metadata = [("authorization", f"Bearer {api_key.secret}")]
 
     with grpc.insecure_channel(address) as channel:
-        with unfinished_exports(channel, f"Bearer {api_key.secret}", 64) as calls:
+        with unfinished_exports(channel, f"Bearer {api_key.secret}", 32) as calls:
             codes = {call.code() for call in calls}
         TraceServiceStub(channel).Export(request(chat()), metadata=metadata, timeout=20)
 
     assert codes == {grpc.StatusCode.DEADLINE_EXCEEDED}
+
+
+def test_grpc_calls_of_one_key_leave_places_for_others(
+    make_app: AppMaker, serve_on_grpc: ServeGrpc, api_key: NewKey, registry: Registry
+) -> None:
+    registry.save_project("bakery")
+    metadata = [("authorization", f"Bearer {registry.create_key('bakery').secret}")]
+
+    with (
+        grpc.insecure_channel(serve_on_grpc(make_app())) as channel,
+        unfinished_exports(channel, f"Bearer {api_key.secret}", 64) as calls,
+    ):
+        refused = next(call for call in reversed(calls) if call.code() is not None)
+        TraceServiceStub(channel).Export(request(chat()), metadata=metadata, timeout=20)
+
+        assert refused.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_grpc_logs_are_refused_with_what_to_set(make_app: AppMaker, serve_on_grpc: ServeGrpc) -> None:

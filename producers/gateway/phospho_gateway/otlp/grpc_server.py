@@ -8,7 +8,9 @@ its time for bodies, so that a stranger's half-sent messages hold neither memory
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc.aio
@@ -26,7 +28,7 @@ _SERVICE = DESCRIPTOR.services_by_name["TraceService"].full_name
 _OTHER_SERVICES = {
     f"opentelemetry.proto.collector.{signal}.v1.{signal.capitalize()}Service": hint for signal, hint in HINTS.items()
 }
-# Open calls; each holds its body in memory.
+# Open calls; each holds its body in memory. Half of them may be of one key.
 _MAX_CALLS = 64
 _STOP_TIMEOUT_S = 5.0
 # Each is a descriptor. A connection that says nothing is dropped soon, since beyond the bound all are refused.
@@ -89,15 +91,31 @@ class _Export:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._open_calls: Counter[str | bytes] = Counter()
 
     async def call(self, _: Any, context: Any) -> bytes:
         """Return the bytes of an ExportTraceServiceResponse, or abort with the status of the HTTP response."""
         metadata = {name: value for name, value in context.invocation_metadata() or () if name in _FORWARDED}
         response = _Response()
-        await self._app(_scope(metadata), _receiver(context), response.send)
+        with self._open_call(metadata.get("authorization", "")) as is_allowed:
+            if not is_allowed:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "too many calls of this key are open; try again")
+            await self._app(_scope(metadata), _receiver(context), response.send)
         if response.status == 200:
             return bytes(response.content)
         return await _abort(context, response)
+
+    @contextmanager
+    def _open_call(self, owner: str | bytes) -> Iterator[bool]:
+        """Count a call while it is open; yield False where its key has half of the places already."""
+        is_allowed = self._open_calls[owner] < _MAX_CALLS // 2
+        self._open_calls[owner] += 1
+        try:
+            yield is_allowed
+        finally:
+            self._open_calls[owner] -= 1
+            if not self._open_calls[owner]:
+                del self._open_calls[owner]
 
 
 class _Response:
