@@ -104,13 +104,15 @@ def port_of(listener: socket.socket) -> int:
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Yield a socket bound to a port; 0 takes a free one. Raises PortUnavailable."""
+    """Yield a socket that listens on a port; 0 takes a free one. Connections wait. Raises PortUnavailable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets whose protocol says TCP; without it, answers wait 40 ms for an ACK.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            # Two sockets may be bound to one port: only the second of two that listen is refused.
+            listener.listen()
         except OSError as error:
             is_in_use = error.errno == errno.EADDRINUSE
             message = f"Port {port} is in use" if is_in_use else f"{host}:{port} is unavailable: {error.strerror}"

@@ -108,7 +108,7 @@ class AlertPages(Endpoints):
 
     async def edit(self, request: Request) -> Response:
         """Change an alert; the secret of a new signed webhook is shown on the answer."""
-        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         alert = await self._threads.run(self._alerts.alert, project_id, form.text("alert_id"))
         try:
             channels = await self._threads.run(self._alerts.edit, alert, edit_of_form(form, alert), visitor.author)
@@ -119,12 +119,12 @@ class AlertPages(Endpoints):
         return _to_alert(project_id, alert.alert_id)
 
     async def remove(self, request: Request) -> Response:
-        _, project_id, form = await self._access.form_visitor_and_project(request)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         await self._threads.run(self._alerts.remove, project_id, form.text("alert_id"))
         return RedirectResponse(with_query(_PATH, {"project": project_id}), 303)
 
     async def mute(self, request: Request) -> Response:
-        _, project_id, form = await self._access.form_visitor_and_project(request)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         minutes = form.text("minutes")
         if not minutes.isdecimal():
             raise Problem(422, "invalid_minutes", "choose for how long the alert is muted")
@@ -132,7 +132,7 @@ class AlertPages(Endpoints):
         return _to_alert(project_id, form.text("alert_id"))
 
     async def test(self, request: Request) -> Response:
-        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         tests = await self._slow_threads.run(project_id, self._alerts.test, project_id, form.text("alert_id"))
         return await self._render_alert(request, visitor, form.text("alert_id"), tests=tests)
 

@@ -100,7 +100,7 @@ class Access:
         _note_sender(request, visitor)
         return visitor, form
 
-    async def form_visitor_and_project(self, request: Request, role: GivenRole = "editor") -> tuple[Visitor, str, Form]:
+    async def form_visitor_and_project(self, request: Request, role: GivenRole) -> tuple[Visitor, str, Form]:
         """Return the sender of a form of our pages, the project in its query, and the form."""
         visitor, form = await self.form_visitor(request, role)
         return visitor, await self.query_project(request, visitor), form

@@ -62,7 +62,7 @@ class DeadLetterPages(Endpoints):
 
     async def act_on_many(self, request: Request) -> Response:
         """Replay or drop the waiting letters of a stage and reason."""
-        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         selection = Selection(form.text("reason"), form.text("stage"), "waiting")
         act = self._bulk.drop if form.text("action") == "drop" else self._bulk.replay
         outcome = await act(visitor, project_id, selection)

@@ -272,7 +272,7 @@ class BackfillPages(Endpoints):
 
     async def start(self, request: Request) -> Response:
         """Start a backfill, or show an estimate where the form asks for one."""
-        visitor, project_id, form = await self._access.form_visitor_and_project(request)
+        visitor, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         name = _name(request)
         typed = {"from": form.text("from"), "to": form.text("to")}
         try:
@@ -293,7 +293,7 @@ class BackfillPages(Endpoints):
         return RedirectResponse(with_query(item_path("/events", name), {"project": project_id}), 303)
 
     async def cancel(self, request: Request) -> Response:
-        _, project_id, form = await self._access.form_visitor_and_project(request)
+        _, project_id, form = await self._access.form_visitor_and_project(request, "editor")
         await self._threads.run(self._backfills.cancel, project_id, form.text("backfill_id"))
         return _to_page(project_id, _name(request))
 

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from phospho_cli.processes import serving
-from phospho_cli.processes.serving import PortUnavailable, keep_running, port_errors
+from phospho_cli.processes.serving import PortUnavailable, keep_running, listen, port_errors, port_of
 from phospho_workers.runtime.metrics import REGISTRY
 
 
@@ -121,3 +121,8 @@ def test_port_error_names_the_option_for_phospho_and_for_make() -> None:
         raise PortUnavailable("Port 8420 is in use", 8420)
 
     assert 'Start with `--port 8421` (`make up ARGS="--port 8421"`), or' in raised.value.message
+
+
+def test_port_that_a_process_has_is_unavailable_before_it_serves() -> None:
+    with listen("127.0.0.1", 0) as listener, pytest.raises(PortUnavailable), listen("127.0.0.1", port_of(listener)):
+        pass
