@@ -178,8 +178,8 @@ class PathRouter:
 
 def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) -> Integrations:
     """Return the functions over one store."""
-    instructions = DefinitionRepository(store, clock)
-    cache, history = DefinitionCache(instructions, refresh_interval_s=0.0), History(store)
+    definitions = DefinitionRepository(store, clock)
+    cache, history = DefinitionCache(definitions, refresh_interval_s=0.0), History(store)
     facts = SessionFacts(store)
     classifiers = TrialClassifiers(LabelledTasks(store), ClassifierTrainer())
     mailer = Mailer(settings.smtp)

@@ -51,13 +51,13 @@ class TrainingJob:
     def __init__(
         self,
         labels: LabelledTasks,
-        instructions: DefinitionRepository,
+        definitions: DefinitionRepository,
         trainer: ClassifierTrainer,
         holds: Holds = all_projects,
     ) -> None:
         self._holds = holds
         self._labels = labels
-        self._instructions = instructions
+        self._definitions = definitions
         self._trainer = trainer
         self._seen: tuple[object, ...] = ()
         self._digests: dict[str, _ProjectDigests] = {}
@@ -66,17 +66,17 @@ class TrainingJob:
     def step(self) -> bool:
         """Train what is due in one project, and return whether there was any."""
         revisions = self._labels.revisions()
-        seen = (revisions, *self._instructions.revisions(with_labels=True))
+        seen = (revisions, *self._definitions.revisions(with_labels=True))
         if seen == self._seen:
             return False
-        instructions = self._instructions.read()
-        classifiers = {(row.project_id, row.name): row for row in instructions.classifiers}
+        definition_set = self._definitions.read()
+        classifiers = {(row.project_id, row.name): row for row in definition_set.classifiers}
         definitions = [
             definition
-            for definition in instructions.definitions
+            for definition in definition_set.definitions
             if self._holds(definition.project_id) and self._trainer.can_train(definition)
         ]
-        self._students = {row.project_id: student for row in instructions.students if (student := read_student(row))}
+        self._students = {row.project_id: student for row in definition_set.students if (student := read_student(row))}
         due = self._due(definitions, classifiers, revisions)
         if not due:
             self._seen = seen
@@ -153,7 +153,7 @@ class TrainingJob:
     def _save(
         self, definition: EventDefinition, digest: str, trained: TrainedClassifier, previous: ClassifierRow | None
     ) -> None:
-        saved = self._instructions.save_classifier(
+        saved = self._definitions.save_classifier(
             ClassifierRow(
                 project_id=definition.project_id,
                 name=definition.name,
