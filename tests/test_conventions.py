@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import pytest
 
+from phospho_schemas.definitions.engines import ENGINE_SPECS
+
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("cli", "dashboard", "producers/gateway", "schemas", "workers")
 # The Python SDK runs in other people's processes: it has a logger of one name, and its own settings.
@@ -90,6 +92,18 @@ def test_functions_and_classes_are_no_riddles() -> None:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     definitions = [pair for kind in kinds for pair in nodes(kind, *PACKAGES)]
     assert lines(*(pair for pair in definitions if pair[1].name.strip("_").lower() in RIDDLES | RIDDLES_OF_CALLS)) == []
+
+
+def test_engines_are_told_apart_by_their_properties() -> None:
+    """`engine_spec(definition.engine).learns`, and not `definition.engine == "semantic"`."""
+    quoted = "|".join(rf"['\"]{name}['\"]" for name in ENGINE_SPECS)
+    comparison = re.compile(
+        rf"\bengine\b.*[=!]= ?({quoted})|({quoted}) [=!]= .*\bengine\b|\bengine\b.* in [({{[].*({quoted})"
+    )
+    compares = nodes(ast.Compare, *PACKAGES)
+    assert lines(*(pair for pair in compares if comparison.search(ast.unparse(pair[1])))) == []
+    templates = (REPOSITORY / "dashboard").rglob("*.html")
+    assert [path.name for path in templates if comparison.search(path.read_text("utf-8"))] == []
 
 
 def test_variables_of_templates_carry_a_noun() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from phospho_schemas.definitions.engines import engines_with
 from phospho_schemas.text.normalisation import searchable
 
 MAX_OCCURRENCES = 50
@@ -23,6 +24,7 @@ _LINK_TARGET = re.compile(r"\]\([^)\s]*\)")
 _LIST_MARKER = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+")
 # From Thai on, scripts put no space between words or write particles onto them.
 _FIRST_UNSPACED = "\u0e00"
+_ENGINES_OF_KEYWORDS = frozenset(engines_with(lambda spec: spec.evidence_is_keywords))
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _goes_on(characters: str) -> bool:
 def _phrases(events: Iterable[Mapping[str, Any]], *, is_formatted: bool) -> Iterator[tuple[str, _Phrase]]:
     for event in events:
         evidence = event.get("evidence", "").removesuffix("…")
-        is_keyword = event.get("engine") == "keyword"
+        is_keyword = event.get("engine") in _ENGINES_OF_KEYWORDS
         if is_formatted and not is_keyword:
             evidence = _LIST_MARKER.sub("", _LINK_TARGET.sub("]", evidence))
         # Keywords are listed; a keyword that has a comma itself is looked for as well.

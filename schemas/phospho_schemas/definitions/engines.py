@@ -40,6 +40,8 @@ class EngineSpec:
     own_fields: the fields that engines without them would ignore, so that a definition may not set them there.
     learns: labels train a classifier for each definition.
     has_doubt: matches near the threshold become candidates, for a judge to confirm or reject.
+    judged_with_rivals: an encoder judges a candidate against the other definitions with this property.
+    evidence_is_keywords: the evidence lists whole words and phrases, not a part of the text.
     is_decided_by_llm: the engine finds nothing by itself; each text is a candidate, and only an LLM is asked.
     score_types: the values of `score_range.type` that it can give.
     max_per_project: the number of definitions that a project has room for, None without a limit.
@@ -54,6 +56,8 @@ class EngineSpec:
     own_fields: frozenset[str] = frozenset()
     learns: bool = False
     has_doubt: bool = False
+    judged_with_rivals: bool = False
+    evidence_is_keywords: bool = False
     is_decided_by_llm: bool = False
     score_types: frozenset[str] = frozenset({"confidence"})
     max_per_project: int | None = None
@@ -64,7 +68,13 @@ class EngineSpec:
 ENGINE_SPECS: dict[str, EngineSpec] = {
     spec.name: spec
     for spec in (
-        EngineSpec("keyword", "Keywords", required_field="keywords", own_fields=frozenset({"keywords"})),
+        EngineSpec(
+            "keyword",
+            "Keywords",
+            required_field="keywords",
+            own_fields=frozenset({"keywords"}),
+            evidence_is_keywords=True,
+        ),
         EngineSpec("regex", "Regular expression", required_field="pattern", own_fields=frozenset({"pattern"})),
         EngineSpec(
             "semantic",
@@ -74,6 +84,7 @@ ENGINE_SPECS: dict[str, EngineSpec] = {
             own_fields=frozenset({"threshold"}),
             learns=True,
             has_doubt=True,
+            judged_with_rivals=True,
             # The time to compile and to score grows with the square of their number.
             max_per_project=1_000,
             refusal=_describes_in_english,

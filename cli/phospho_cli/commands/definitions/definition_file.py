@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from phospho_schemas.definitions.engines import engine_spec
-from phospho_schemas.messages import Engine, JudgeChoice, Scope, ScoreRange
+from phospho_schemas.messages import MAX_CONTEXT_TURNS, Engine, JudgeChoice, Scope, ScoreRange
 
 # The loader in C where it is installed: files may have 100,000 keywords.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -41,7 +41,7 @@ class DefinitionItem(BaseModel):
     pattern: str = Field("", max_length=4000)
     threshold: float | None = Field(None, ge=0, le=1)
     is_last_task: bool = False
-    context_turns: int = Field(0, ge=0, le=20)
+    context_turns: int = Field(0, ge=0, le=MAX_CONTEXT_TURNS)
     score_range: ScoreRange = Field(default_factory=ScoreRange)
     judge: JudgeChoice = "project"
 

@@ -12,6 +12,7 @@ import click
 from phospho_cli.client.http import Client, connected
 from phospho_cli.client.output import print_table
 from phospho_cli.commands.definitions.backfill import offer_backfills
+from phospho_schemas.definitions.engines import ENGINE_SPECS
 
 _PATH = "/api/v1/definitions"
 # The limits of one request, within the 1,000 items and 1,000,000 bytes that the server accepts.
@@ -96,8 +97,8 @@ def apply(client: Client, file: IO[bytes], wants_backfill: bool | None) -> None:
 def list_definitions(client: Client) -> None:
     """List the project's definitions."""
     items = client.get(_PATH)["definitions"]
-    columns = ("name", "version", "engine", "scope", "looks_for", "description")
-    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in items])
+    columns = ("name", "version", "engine", "scope", "matches", "description")
+    print_table(columns, [item | {"matches": _matches(item)} for item in items])
 
 
 @definitions.command("delete")
@@ -120,8 +121,8 @@ def delete(client: Client, names: tuple[str, ...]) -> None:
 def history(client: Client, name: str) -> None:
     """List the versions of the definition NAME, the latest first."""
     versions = client.get(f"{_PATH}/{quote(name, safe='')}/history")["versions"]
-    columns = ("version", "created_at", "engine", "scope", "looks_for", "description", "is_deleted")
-    print_table(columns, [item | {"looks_for": _looks_for(item)} for item in versions])
+    columns = ("version", "created_at", "engine", "scope", "matches", "description", "is_deleted")
+    print_table(columns, [item | {"matches": _matches(item)} for item in versions])
 
 
 @definitions.command("diff")
@@ -197,10 +198,15 @@ def _parts(items: Sequence[_Item]) -> Iterator[list[_Item]]:
     yield part
 
 
-def _looks_for(item: Mapping[str, Any]) -> Any:
-    """Return the value of the item's engine-specific field, for a table."""
-    threshold = item.get("threshold")
-    return item.get("pattern") or item.get("keywords") or (None if threshold is None else f"score >= {threshold}")
+def _matches(item: Mapping[str, Any]) -> Any:
+    """Return the values of the item's engine-specific fields, for a table."""
+    spec = ENGINE_SPECS.get(item["engine"])
+    if spec is None:
+        return ""
+    values = {name: item[name] for name in sorted(spec.own_fields) if item.get(name) not in (None, "", [])}
+    if list(values) == [spec.required_field]:
+        return values[spec.required_field]
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _table_row(result: Mapping[str, Any]) -> dict[str, Any]:

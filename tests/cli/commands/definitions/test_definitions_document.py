@@ -32,9 +32,18 @@ def test_an_example_can_be_applied(text: str) -> None:
 def test_every_field_engine_and_scope_is_in_its_table() -> None:
     assert set(DefinitionItem.model_fields) == set(DEFINITION_FIELDS)
     told = set(re.findall(r"^\| `(\w+)`", TEXT, re.M))
+    [row] = re.findall(r"^\| `engine` .*$", TEXT, re.M)
+    assert set(re.findall(r"`(\w+)`", row)) == {"engine", *ENGINES}
     of_labels = {"label", "value", "category", "comment"}
     assert told - {"event"} == {*DEFINITION_FIELDS, *ENGINES, *of_labels}
     assert of_labels <= set(Label.model_fields)
+
+
+@pytest.mark.parametrize("field", DEFINITION_FIELDS)
+def test_a_file_has_the_limits_of_a_stored_definition(field: str) -> None:
+    """The items of a keyword list differ: a file says at once that one is empty."""
+    in_file, stored = DefinitionItem.model_fields[field], EventDefinition.model_fields[field]
+    assert (in_file.metadata, in_file.default) == (stored.metadata, stored.default)
 
 
 @pytest.mark.parametrize("field", ["name", "description", "keywords", "pattern"])

@@ -1,4 +1,4 @@
-"""A new engine needs its own file, a line in the registry, its declaration and its name in the schema. No more."""
+"""A new engine needs what the recipe of ARCHITECTURE.md says, and no more code."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ print(json.dumps({"refused": refused, "events": events, "candidates": row["candi
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the packages to which an engine was added by the recipe of `detection/engines/__init__.py`."""
+    """A copy of the packages to which an engine was added by the recipe of ARCHITECTURE.md."""
     folder = tmp_path_factory.mktemp("sources")
     for package in PACKAGES:
         source = Path(package.__path__[0])

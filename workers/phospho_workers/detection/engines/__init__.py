@@ -1,9 +1,4 @@
-"""
-The registry of engines, by the name that a definition calls them.
-
-To add an engine: write its class in a module here, add the class to the tuple below, add its declaration to
-`phospho_schemas.definitions.engines.ENGINE_SPECS` and its name to `phospho_schemas.messages.Engine`.
-"""
+"""The registry of engines, by the name that a definition calls them. ARCHITECTURE.md has the recipe for a new one."""
 
 from __future__ import annotations
 

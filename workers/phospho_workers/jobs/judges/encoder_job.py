@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from phospho_schemas.definitions.engines import engine_spec
 from phospho_schemas.messages import EventDefinition
 from phospho_schemas.rows.jobs import JudgementRow
 from phospho_schemas.times import utc_now
@@ -56,7 +57,7 @@ class EncoderJudgeJob(JudgeJob):
     def _judgements(
         self, project_id: str, texts: Sequence[OpenText], compiled: CompiledDefinitions
     ) -> Iterator[JudgementRow]:
-        """Yield a judgement on each candidate, against the other definitions by meaning that read the same."""
+        """Yield a judgement on each candidate, against the rivals that read the same."""
         definitions = {definition.name: definition for definition in compiled.definitions}
         texts_of: dict[OpenCandidate, list[str]] = {
             candidate: list(sides.values())
@@ -68,7 +69,7 @@ class EncoderJudgeJob(JudgeJob):
             rivals = [
                 definition.description
                 for definition in compiled.definitions
-                if definition.engine == "semantic" and definition.scope == scope
+                if engine_spec(definition.engine).judged_with_rivals and definition.scope == scope
             ]
             scores = self._scores({candidate: texts_of[candidate] for candidate in candidates}, definitions, rivals)
             threshold = self._encoder.threshold(max(0, len(set(rivals)) - 1))
