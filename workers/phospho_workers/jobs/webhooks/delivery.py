@@ -94,7 +94,7 @@ def _pop_next(queue: deque[DeliveryKey], load: _Load) -> DeliveryKey | None:
 
 
 MAX_ATTEMPTS = 8
-# 10 s, 40 s, 3 min, 11 min, 43 min, 3 h, 6 h: half a day in all.
+# Up to 10 s, 40 s, 3 min, 11 min, 43 min, 3 h and 6 h: 5 to 10 hours in all, with the jitter.
 _FIRST_BACKOFF_S = 10.0
 _BACKOFF_FACTOR = 4.0
 _MAX_BACKOFF_S = 6 * 3600.0
