@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -145,6 +146,19 @@ def test_loggers_have_the_name_of_their_module() -> None:
     loggers = [(pair, text) for pair in assigned if "getLogger(" in (text := ast.unparse(pair[1]))]
     assert len(loggers) > 10
     assert lines(*(pair for pair, text in loggers if text != "logger = logging.getLogger(__name__)")) == []
+
+
+def test_schemas_import_pydantic_alone() -> None:
+    """A script that reads topics or types rows needs no other package."""
+    imports = [pair for kind in (ast.Import, ast.ImportFrom) for pair in nodes(kind, "schemas/phospho_schemas")]
+    allowed = {*sys.stdlib_module_names, "phospho_schemas", "pydantic", "pydantic_core"}
+    foreign = [
+        pair
+        for pair in imports
+        for name in ([pair[1].module or ""] if isinstance(pair[1], ast.ImportFrom) else [x.name for x in pair[1].names])
+        if name.partition(".")[0] not in allowed and not getattr(pair[1], "level", 0)
+    ]
+    assert lines(*foreign) == []
 
 
 def test_environment_is_read_by_the_settings_loader_only() -> None:
