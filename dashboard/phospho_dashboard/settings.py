@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -272,6 +272,11 @@ class DashboardSettings:
         "YAML file with the prices of models; without it the pages show tokens only.",
         variable="PHOSPHO_PRICES",
         option="--prices",
+    )
+    import_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        (),
+        "Private networks from which editors may pull imports, such as that of your own Langfuse: 10.0.0.0/8.",
+        variable="PHOSPHO_IMPORT_ALLOWED_NETWORKS",
     )
     sign_in: SignInSettings = SignInSettings()
     form_key: str = field(default="", repr=False)

@@ -83,7 +83,7 @@ def parse_json(body: bytes, read: Callable[[bytes], Any] = orjson.loads) -> Any:
         # collector comes.
         reason = f"{error.msg}, at character {error.pos}"
     try:
-        return read(mended(body))
+        return read(without_lone_surrogates(body))
     except (ValueError, RecursionError):
         raise malformed_json(f"the body is not JSON: {reason}") from None
 
@@ -121,13 +121,13 @@ def json_type(value: Any) -> str:
     return _JSON_TYPES.get(type(value), "an object")
 
 
-def mended(body: bytes) -> bytes:
+def without_lone_surrogates(body: bytes) -> bytes:
     """Return the body without byte order mark and lone surrogates. Raises ValueError or RecursionError."""
-    mended = _SURROGATE_BYTES.sub(_REPLACEMENT, body.removeprefix(_BYTE_ORDER_MARK))
-    if not _SURROGATE_ESCAPE.search(mended):
-        return mended
+    readable = _SURROGATE_BYTES.sub(_REPLACEMENT, body.removeprefix(_BYTE_ORDER_MARK))
+    if not _SURROGATE_ESCAPE.search(readable):
+        return readable
     # The standard library reads lone surrogates; what it writes is UTF-8 save for them, and NaN, still refused.
-    text = json.dumps(json.loads(mended), ensure_ascii=False)
+    text = json.dumps(json.loads(readable), ensure_ascii=False)
     return _SURROGATE_BYTES.sub(_REPLACEMENT, text.encode("utf-8", "surrogatepass"))
 
 

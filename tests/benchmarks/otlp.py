@@ -27,9 +27,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gateway.otlp.making import START_NS, json_body, request, span
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.otlp.encodings import json_encoding, protobuf
 from phospho_gateway.otlp.translation import raw_logs
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import Keyed

@@ -31,7 +31,7 @@ from chaos.fuzz_inputs import MAY_BE_EMPTY, PROJECT_ID, Body, bodies, raw_record
 from phospho_cli.processes.embedded.local_definitions import LocalDefinitions
 from phospho_gateway.app import create_app
 from phospho_gateway.intake.receipts import HEADER
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.topics import DEAD_LETTER, EVENTS, RAW_LOGS, RECEIPTS, TASKS, Keyed

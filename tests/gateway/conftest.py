@@ -14,8 +14,8 @@ from fixtures.served import served
 from gateway.recording import RecordingPublisher
 from phospho_gateway.app import create_app
 from phospho_gateway.health import Check
-from phospho_gateway.legacy.reads.read_store import ReadStore
 from phospho_gateway.metrics import REGISTRY
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator

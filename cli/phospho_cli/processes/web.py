@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from phospho_gateway.app import create_app as create_gateway
 from phospho_gateway.intake.feedback import feedback_reading
 from phospho_gateway.intake.imports import ImportIntake
 from phospho_gateway.intake.intake import Intake
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.jobs.webhooks import WebhookRepository, shown_secret
@@ -45,7 +45,7 @@ from phospho_workers.jobs.learning.examples import LabelledTasks
 from phospho_workers.jobs.learning.trainer import ClassifierTrainer
 from phospho_workers.jobs.sessions.session_facts import SessionFacts
 from phospho_workers.jobs.settings import JobSettings
-from phospho_workers.jobs.webhooks.addresses import host_refusal, url_refusal
+from phospho_workers.jobs.webhooks.addresses import Network, host_refusal, url_refusal
 from phospho_workers.jobs.webhooks.delivery import Channels, send_alert_test, send_test_message
 from phospho_workers.jobs.webhooks.mail import Mailer
 from phospho_workers.jobs.webhooks.outbound import Outbound
@@ -91,7 +91,7 @@ def open_web(
         )
         stack.callback(services.close)
         integrations = replace(
-            build_integrations(backend.store, backend.clock, jobs),
+            build_integrations(backend.store, backend.clock, jobs, dashboard.import_networks),
             intake=ImportIntake(Intake(gateway, backend.publisher, backend.clock, backend.quotas)),
             read_feedback=feedback_reading(backend.clock),
             own_metrics=own_metrics,
@@ -176,8 +176,10 @@ class PathRouter:
         await app(scope, receive, send)
 
 
-def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) -> Integrations:
-    """Return the functions over one store."""
+def build_integrations(
+    store: Store, clock: HybridClock, settings: JobSettings, import_networks: Sequence[Network] = ()
+) -> Integrations:
+    """Return the functions over one store. Imports are pulled from public addresses and `import_networks`."""
     definitions = DefinitionRepository(store, clock)
     cache, history = DefinitionCache(definitions, refresh_interval_s=0.0), History(store)
     facts = SessionFacts(store)
@@ -206,7 +208,7 @@ def build_integrations(store: Store, clock: HybridClock, settings: JobSettings) 
         detection,
         meaning,
         webhooks,
-        fetch=Outbound(settings.import_networks).fetch,
+        fetch=Outbound(import_networks).fetch,
         sample=sample_source(clock),
         secret_key=settings.secret_key,
     )

@@ -1,9 +1,9 @@
 """
 Sessions: the list of them, and the transcript of one.
 
-The queries read the base tables, not the views: a page needs the newest sessions of one project, and the views would
-aggregate or join every row of it. The rules are the views': FINAL, and the last feedback before the log's flag.
-`phospho_store.sql.sessions` has the columns of a session.
+As on all pages, the queries read the tables with the shared SQL of `phospho_store.sql`. A page needs the newest
+sessions of one project, and the views, which are for people's SQL and BI, would aggregate or join every row of it. The
+rules are the same: FINAL, and the last feedback before the log's flag.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SORTS = {
 }
 
 # Narrow columns only. The wide ones are read for the sessions of one page.
-_PLACES = """
+_PAGE_KEYS = """
 SELECT session_id, $sort AS place
 FROM task_rows FINAL
 WHERE $condition
@@ -90,7 +90,7 @@ GROUP BY session_id
     flag=current_flag("last_feedback.flag", "task.flag"),
     last_feedback=last_feedback(_FEEDBACK, "uniqExact(feedback_id) AS number"),
 )
-_FINDINGS = """
+_ANALYSIS_TOTALS = """
 SELECT
     session_id,
     sumMap(names, arrayMap(name -> 1, names)) AS event_counts,
@@ -100,7 +100,7 @@ FROM $analysed
 GROUP BY session_id
 """
 # `bytes` is what a task adds to its page.
-_TURNS = """
+_TASK_PAGE = """
 SELECT task_id, toUnixTimestamp64Milli(created_at) AS created_at_ms, $bytes AS bytes
 FROM task_rows FINAL
 WHERE project_id = {project:String} AND session_id = {session:String}
@@ -140,7 +140,7 @@ class Sessions:
         position = paging.position(_FIRST_PLACE)
 
         def read(part: Scope) -> list[Row]:
-            sql = compose(_PLACES, sort=SORTS[paging.sort][1], condition=part.tasks())
+            sql = compose(_PAGE_KEYS, sort=SORTS[paging.sort][1], condition=part.tasks())
             return self._store.rows(sql, part.parameters(**position))
 
         is_newest = paging.sort == "newest"
@@ -162,7 +162,7 @@ class Sessions:
             raise Problem(404, "unknown_session", f"there is no session {session_id!r} in this project")
         after_ms, after_id = after or _START_OF_TIME
         position = {"after_ms": after_ms, "after_id": after_id, "limit": TRANSCRIPT_TASKS + 1}
-        rows = self._store.rows(compose(_TURNS, bytes=texts.bytes_sql), parameters | position)
+        rows = self._store.rows(compose(_TASK_PAGE, bytes=texts.bytes_sql), parameters | position)
         page_rows = _rows_within(rows[:TRANSCRIPT_TASKS], texts.max_page_bytes)
         last = page_rows[-1] if len(rows) > len(page_rows) else None
         cursor = encoded_cursor(last["created_at_ms"], last["task_id"]) if last else None
@@ -187,7 +187,7 @@ class Sessions:
         parameters = {"project": scope.project_id, "sessions": session_ids, "characters": PREVIEW_CHARACTERS}
         condition = "session_id IN {sessions:Array(String)}"
         analyses = analysed(scope.of_project(), "session_id", "sentiment", "language", within=condition)
-        sql = compose(_FINDINGS, analysed=analyses)
+        sql = compose(_ANALYSIS_TOTALS, analysed=analyses)
         summaries = {row["session_id"]: row for row in self._store.rows(_SUMMARIES, parameters)}
         findings = {row["session_id"]: row for row in self._store.rows(sql, parameters)}
         # A session whose last task moved to another session between two queries is gone.

@@ -120,7 +120,7 @@ SORTS = {
 }
 
 # Narrow columns only. The wide ones are read for the tasks of one page.
-_PLACES = """
+_PAGE_KEYS = """
 SELECT task_id, $sort AS place
 FROM task_rows FINAL
 WHERE $condition AND (place, task_id) < ({before:Int64}, {before_id:String})
@@ -213,7 +213,7 @@ class Tasks:
 
         def read(part: Scope) -> list[Row]:
             part = _up_to(part, position["before"]) if is_newest else part
-            sql = compose(_PLACES, sort=SORTS[paging.sort][1], condition=part.tasks())
+            sql = compose(_PAGE_KEYS, sort=SORTS[paging.sort][1], condition=part.tasks())
             return self._store.rows(sql, part.parameters(**position))
 
         rows = newest(read, scope, extent, position["before"], limit=position["limit"]) if is_newest else read(scope)

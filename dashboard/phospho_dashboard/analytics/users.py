@@ -35,14 +35,14 @@ HAVING (place, user) < ({before:Int64}, {before_id:String})
 ORDER BY place DESC, user DESC
 LIMIT {limit:UInt32}
 """
-_FINDINGS = """
+_ANALYSIS_TOTALS = """
 SELECT user_id AS user, sum(length(names)) AS events, sumMap(names, arrayMap(name -> 1, names)) AS event_counts,
     countIf(sentiment = 'positive') AS positive, countIf(sentiment = 'negative') AS negative
 FROM $analysed
 GROUP BY user_id
 """
 _TOP_EVENTS = 3
-_NO_FINDINGS = {"events": 0, "event_counts": [[], []], "positive": 0, "negative": 0}
+_NO_ANALYSIS_TOTALS = {"events": 0, "event_counts": [[], []], "positive": 0, "negative": 0}
 
 Row = dict[str, Any]
 
@@ -65,8 +65,10 @@ class Users:
             return []
         analyses = analysed(scope, "user_id", "sentiment", also="user_id IN {users:Array(String)}")
         parameters = scope.parameters(users=[row["user"] for row in users])
-        findings = {row["user"]: row for row in self._store.rows(compose(_FINDINGS, analysed=analyses), parameters)}
-        return [_user(row, _NO_FINDINGS | findings.get(row["user"], {})) for row in users]
+        findings = {
+            row["user"]: row for row in self._store.rows(compose(_ANALYSIS_TOTALS, analysed=analyses), parameters)
+        }
+        return [_user(row, _NO_ANALYSIS_TOTALS | findings.get(row["user"], {})) for row in users]
 
 
 def _user(row: Row, findings: Row) -> Row:

@@ -33,12 +33,12 @@ from phospho_gateway.legacy.flat_update_api import FlatUpdateApi
 from phospho_gateway.legacy.log_api import LogApi
 from phospho_gateway.legacy.messages_api import MessagesApi
 from phospho_gateway.legacy.project_api import ProjectApi
-from phospho_gateway.legacy.reads.read_store import LegacyServices, ReadStore
 from phospho_gateway.legacy.session_api import SessionApi
 from phospho_gateway.legacy.task_api import TaskApi
 from phospho_gateway.metrics import REGISTRY
 from phospho_gateway.otlp.other_signals import other_signal_routes
 from phospho_gateway.otlp.traces_api import TracesApi
+from phospho_gateway.read_store import GatewayServices, ReadStore
 from phospho_gateway.receipts.receipts_api import ReceiptsApi
 from phospho_gateway.settings import GatewaySettings
 from phospho_gateway.telemetry import Telemetry
@@ -68,7 +68,7 @@ def create_app(
     `readiness` maps a dependency to a check, which may block, and returns what is wrong or None. The owner of `quotas`
     keeps them fresh. `/metrics` shows those of `registry`.
     """
-    services = LegacyServices(
+    services = GatewayServices(
         settings=settings,
         access=Access(authenticator, settings),
         bodies=Bodies(settings),

@@ -1,4 +1,4 @@
-"""The store as the legacy API reads it."""
+"""The store as endpoints of the gateway read it, and the parts that the endpoints share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_PARAMETER_BYTES = 50_000
 
 class ReadStore:
     """
-    Runs queries of the legacy API, with connections and threads of its own.
+    Runs the queries of endpoints, with connections and threads of its own.
 
     So queries that hang with ClickHouse hold up neither ingest nor the checks of keys.
     """
@@ -54,8 +54,8 @@ class ReadStore:
 
 
 @dataclass(frozen=True)
-class LegacyServices(Services):
-    """The parts that the endpoints share, and the store that the legacy API reads."""
+class GatewayServices(Services):
+    """The parts that endpoints share, and the store that some of them read."""
 
     reads: ReadStore
 

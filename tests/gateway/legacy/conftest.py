@@ -13,7 +13,7 @@ import pytest
 from gateway.conftest import ClientMaker
 from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_gateway.app import create_app
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_schemas.messages import EventDefinition

@@ -14,7 +14,7 @@ from gateway.conftest import served
 from phospho_cli.processes.embedded.pipeline import Pipeline
 from phospho_gateway.app import create_app
 from phospho_gateway.docs import document
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.ids import HybridClock
 from phospho_store.registry.authentication import Authenticator

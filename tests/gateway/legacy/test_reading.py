@@ -13,7 +13,7 @@ import pytest
 from fixtures.labels import new_label
 from gateway.conftest import ClientMaker
 from gateway.legacy.conftest import FLIGHT, NOON_S, Json
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_schemas.messages import EventDefinition
 from phospho_store.annotations.labels import LabelRepository

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.conftest import ClientMaker
 from gateway.recording import RecordingPublisher
-from phospho_gateway.legacy.reads.read_store import ReadStore
+from phospho_gateway.read_store import ReadStore
 from phospho_gateway.settings import GatewaySettings
 from phospho_store.errors import StatementRefused, StoreUnavailable
 from phospho_store.store import Store

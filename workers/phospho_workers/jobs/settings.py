@@ -32,11 +32,6 @@ class JobSettings:
         "Private networks to which webhooks may go, such as 10.0.0.0/8,::1.",
         variable="PHOSPHO_WEBHOOK_ALLOWED_NETWORKS",
     )
-    import_networks: tuple[Network, ...] = setting(
-        (),
-        "Private networks from which editors may pull imports, such as that of your own Langfuse: 10.0.0.0/8.",
-        variable="PHOSPHO_IMPORT_ALLOWED_NETWORKS",
-    )
     ledger_grace_s: float = setting(
         float(GRACE_S),
         "Time in which an accepted log must be stored; the ledger counts it as missing afterwards.",

@@ -17,7 +17,7 @@ from phospho_gateway.metrics import IN_FLIGHT_BYTES
 from phospho_gateway.settings import GatewaySettings
 from phospho_store import exact_json
 from phospho_web.problems import Problem, body_too_large
-from phospho_web.requests import mended, object_of, object_or_empty, parse_json, read_body
+from phospho_web.requests import object_of, object_or_empty, parse_json, read_body, without_lone_surrogates
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -178,7 +178,7 @@ class Lease:
 
 def _with_placeholders(content: bytes) -> Any:
     try:
-        return exact_json.loads_with_placeholders(mended(content))
+        return exact_json.loads_with_placeholders(without_lone_surrogates(content))
     except (ValueError, RecursionError):
         return None
 

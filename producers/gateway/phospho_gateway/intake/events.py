@@ -73,7 +73,7 @@ class Rewrite(NamedTuple):
 
 
 class AcceptedEvent(NamedTuple):
-    """An event that may be published, and the fields of its receipt. `parts` go before it: a larger event is them."""
+    """An event to publish, and the fields of its receipt. The `parts` of a large event are published before it."""
 
     keyed: Keyed
     project_id: str

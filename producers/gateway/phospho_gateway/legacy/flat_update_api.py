@@ -13,9 +13,9 @@ from phospho_gateway.intake.fields import check_identifier
 from phospho_gateway.intake.receipts import Accepted
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.endpoints import legacy_post, object_field, objects_field, text_field
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, logs_of
+from phospho_gateway.read_store import GatewayServices
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
@@ -34,7 +34,7 @@ class FlatUpdateApi(ApiEndpoints):
     the tasks that don't exist, and those whose change is refused.
     """
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: GatewayServices) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 

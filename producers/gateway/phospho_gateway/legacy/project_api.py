@@ -20,9 +20,9 @@ from phospho_gateway.legacy.endpoints import (
     switch_field,
 )
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition, condition_of
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskReads
+from phospho_gateway.read_store import GatewayServices
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -34,7 +34,7 @@ _FLAT_FIELDS = ("limit", "cursor", "with_events", "with_sessions", "with_removed
 class ProjectApi(ApiEndpoints):
     """The endpoints of a project that read."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: GatewayServices) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)

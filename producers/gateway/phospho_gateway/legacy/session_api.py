@@ -22,9 +22,9 @@ from phospho_gateway.legacy.endpoints import (
     path_id,
     refuse_unknown,
 )
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.session_reads import SessionReads
 from phospho_gateway.legacy.reads.task_reads import TaskPage, TaskReads
+from phospho_gateway.read_store import GatewayServices
 from phospho_schemas.times import utc_now
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
@@ -34,7 +34,7 @@ from phospho_web.responses import json_response
 class SessionApi(ApiEndpoints):
     """The endpoints of one session."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: GatewayServices) -> None:
         self._services = services
         self._sessions = SessionReads(services.reads.store)
         self._tasks = TaskReads(services.reads.store, services.settings.max_page_bytes)

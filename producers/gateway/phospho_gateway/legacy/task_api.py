@@ -12,9 +12,9 @@ from phospho_gateway.intake.events import AcceptedEvent
 from phospho_gateway.legacy import models
 from phospho_gateway.legacy.documents import task_document
 from phospho_gateway.legacy.endpoints import legacy_get, legacy_post, object_field, path_id, text_field
-from phospho_gateway.legacy.reads.read_store import LegacyServices
 from phospho_gateway.legacy.reads.task_reads import Row, StoredTask, TaskReads
 from phospho_gateway.legacy.writes.changes import Change, logs_of
+from phospho_gateway.read_store import GatewayServices
 from phospho_web.endpoints import ApiEndpoints
 from phospho_web.problems import Problem
 from phospho_web.responses import json_response
@@ -23,7 +23,7 @@ from phospho_web.responses import json_response
 class TaskApi(ApiEndpoints):
     """The endpoints of one task."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: GatewayServices) -> None:
         self._services = services
         self._reads = TaskReads(services.reads.store, services.settings.max_page_bytes)
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from phospho_gateway.intake.models import Identifier
-from phospho_gateway.legacy.reads.read_store import LegacyServices
+from phospho_gateway.read_store import GatewayServices
 from phospho_schemas.rows.ledger import ItemKind
 from phospho_store.ledger.receipts import MAX_LOGS, Receipts
 from phospho_web.endpoints import ApiEndpoints, api_endpoint
@@ -56,7 +56,7 @@ class RequestStatus(BaseModel):
 class ReceiptsApi(ApiEndpoints):
     """The endpoint of receipts. A key of any scope may ask for those of its project."""
 
-    def __init__(self, services: LegacyServices) -> None:
+    def __init__(self, services: GatewayServices) -> None:
         self._services = services
         self._receipts = Receipts(services.reads.store)
 

@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any, NamedTuple, TypeVar
 
 from phospho_workers.detection.semantic.student import Student
-from phospho_workers.detection.themes.described import described
+from phospho_workers.detection.themes.described import describe_themes
 from phospho_workers.detection.themes.discovery import FoundModel, Previous, find_model
 from phospho_workers.detection.themes.model import ThemeModel
 
@@ -187,5 +187,5 @@ def _share_with(word: str, texts: Sequence[str]) -> float:
 
 
 def _title(after: FoundModel, theme_id: str) -> str:
-    themes, _ = described(after.model, after.sample)
+    themes, _ = describe_themes(after.model, after.sample)
     return next((theme.name.title for theme in themes if theme.theme_id == theme_id), "")

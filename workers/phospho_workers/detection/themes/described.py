@@ -21,9 +21,9 @@ _MIN_GROUPED = 8
 
 class Sample(NamedTuple):
     """
-    Different texts of a sample in a space: `rows` are unit vectors, `counts` how often each was there.
+    The different texts of a sample, with their unit vectors (`rows`) and numbers of copies (`counts`).
 
-    `is_new` says of which no copy was there when the previous model was made.
+    `is_new` marks texts of which the previous model's sample had no copy.
     """
 
     texts: Sequence[str]
@@ -34,7 +34,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class FoundTheme:
-    """A theme of a discovery: its id, how many of the sample's texts it has, its names, examples and place."""
+    """A theme that was discovered. `texts` counts texts of the sample; `position` is on the map."""
 
     theme_id: str
     texts: int
@@ -44,8 +44,8 @@ class FoundTheme:
     position: tuple[float, float]
 
 
-def described(model: ThemeModel, sample: Sample) -> tuple[list[FoundTheme], list[str]]:
-    """Return the themes of a model as a sample shows them, in the model's order, and the titles of their groups."""
+def describe_themes(model: ThemeModel, sample: Sample) -> tuple[list[FoundTheme], list[str]]:
+    """Return the themes of a model in its order, described by a sample, and the titles of their groups."""
     count = len(model.theme_ids)
     labels, scores = labels_and_scores(model, sample.rows)
     in_order = np.argsort(-scores, kind="stable")

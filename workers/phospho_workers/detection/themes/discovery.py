@@ -28,7 +28,7 @@ from phospho_workers.detection.themes.clustering import (
     nearest,
     sums,
 )
-from phospho_workers.detection.themes.described import FoundTheme, Sample, described, labels_and_scores
+from phospho_workers.detection.themes.described import FoundTheme, Sample, describe_themes, labels_and_scores
 from phospho_workers.detection.themes.matching import LineageFact, match, theme_id
 from phospho_workers.detection.themes.model import ThemeModel
 from phospho_workers.detection.themes.new_themes import close_groups, densely_new
@@ -111,7 +111,7 @@ def discover(
     if found_model is None:
         return None
     model, sample, facts, is_anew = found_model
-    themes, groups = described(model, sample)
+    themes, groups = describe_themes(model, sample)
     return Discovery(model, themes, groups, facts, is_anew=is_anew)
 
 

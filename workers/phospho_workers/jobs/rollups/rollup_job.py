@@ -1,8 +1,8 @@
 """
 The job that computes rollups: for every hour that changed, once nothing in it has changed for a minute.
 
-A step first lets the hours that changed since the last one wait, in the store, and then computes some of those that
-wait. Killed at any point, what waited waits still.
+A step marks the hours that changed since the last step as due, in the store, and then computes some of the due hours.
+A job that is killed leaves its due hours marked.
 """
 
 from __future__ import annotations

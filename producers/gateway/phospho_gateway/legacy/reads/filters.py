@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
-from phospho_gateway.legacy.reads.read_store import MAX_PARAMETER_BYTES
+from phospho_gateway.read_store import MAX_PARAMETER_BYTES
 from phospho_schemas.times import parsed_time
 from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose

@@ -8,8 +8,8 @@ from typing import Any
 
 from phospho_gateway.legacy.endpoints import PageRequest
 from phospho_gateway.legacy.reads.filters import Condition
-from phospho_gateway.legacy.reads.read_store import chunks
 from phospho_gateway.legacy.reads.task_reads import LIMITS, Row, events_sql
+from phospho_gateway.read_store import chunks
 from phospho_store.sql import compose
 from phospho_store.store import Store
 from phospho_web.cursors import encoded_cursor

@@ -13,7 +13,7 @@ from typing import Any
 
 from phospho_gateway.legacy.endpoints import PageRequest
 from phospho_gateway.legacy.reads.filters import ANY_TASK, Condition
-from phospho_gateway.legacy.reads.read_store import chunks
+from phospho_gateway.read_store import chunks
 from phospho_store.metadata import metadata_text, with_metadata_as_logged
 from phospho_store.sql import compose
 from phospho_store.store import Store
