@@ -49,6 +49,8 @@ class Job(Protocol):
 
     `pause_s` is the pause after a step that left no work. After it, the next step comes with the next insert into one
     of `tables`, and at the latest after `max_pause_s`: for work that becomes due by the clock alone.
+
+    Processes share the projects: a job takes `holds` (`leases.Holds`) and works only on projects for which it is True.
     """
 
     name: str
