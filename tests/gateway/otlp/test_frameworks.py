@@ -544,6 +544,15 @@ def test_spring_ai_lists_of_texts_are_read(
     assert ("It is cold." in task["raw_output"]) == bool(events)
 
 
+def test_lists_of_texts_in_other_attributes_are_kept_whole() -> None:
+    questions, paragraphs = ["I need help with my order", "number 12345"], ["First paragraph.", "Second paragraph."]
+
+    task = row({"openinference.span.kind": "LLM", "input.value": json.dumps(questions), "output.value": paragraphs})
+
+    assert all(text in task["input"] for text in questions)
+    assert all(text in task["output"] for text in paragraphs)
+
+
 ENTITY_MESSAGES = {"messages": [{"role": "user", "content": "Weather?"}]}
 LANGCHAIN_ANSWER = {
     "lc": 1,
@@ -573,6 +582,25 @@ def test_openllmetry_entities_are_read(sent: Any, answer: Any) -> None:
     )
 
     assert (task["input"], task["output"]) == ("Weather?", "3 degrees.")
+
+
+@pytest.mark.parametrize(
+    ("positional", "named", "text"),
+    [
+        (["Weather?"], {"user_id": "u1"}, "Weather?"),
+        ([{"model": "m"}], ENTITY_MESSAGES, "Weather?"),
+        (["App", "Why?"], {"user_id": "u1"}, '["App","Why?"]'),
+    ],
+    ids=["text", "messages", "several texts"],
+)
+def test_openllmetry_entities_keep_arguments_of_both_kinds(positional: Any, named: Any, text: str) -> None:
+    sent = json.dumps({"args": positional, "kwargs": named})
+
+    task = row({"traceloop.span.kind": "llm", "traceloop.entity.input": sent})
+
+    assert task["input"] == text if text == "Weather?" else text in task["input"]
+    logged = json.loads(task["raw_input"])
+    assert (logged["args"], logged["kwargs"]) == (positional, named)
 
 
 def test_answer_of_an_agent_is_no_result_of_its_tools() -> None:

@@ -21,6 +21,7 @@ from phospho_gateway.otlp.message_shapes import (
 )
 from phospho_gateway.otlp.spans import Attributes, Span, SpanEvent
 from phospho_gateway.otlp.values import indexed, json_objects, json_text, json_value, unquoted
+from phospho_schemas.shapes.requests import input_text
 
 # Events whose fields are what other libraries write as attributes.
 _DETAIL_EVENTS = (
@@ -56,10 +57,11 @@ def input_of(span: Span) -> Any:
     )
     if messages:
         return messages
-    value = _first(attributes, _INPUT_TEXTS)
-    texts = _texts(value)
-    # The user's text is the last one.
-    return {"prompt": texts[-1], "texts": texts} if len(texts) > 1 else next(iter(texts), value)
+    texts = _spring_texts(attributes, "gen_ai.prompt")
+    if texts:
+        # The user's text is the last one.
+        return {"prompt": texts[-1], "texts": texts} if len(texts) > 1 else texts[0]
+    return _first(attributes, _INPUT_TEXTS)
 
 
 def outputs_of(span: Span) -> list[Any]:
@@ -77,13 +79,16 @@ def outputs_of(span: Span) -> list[Any]:
         is_gemini = _is_gemini(attributes)
         answers = [_as_answer(message, is_gemini=is_gemini) for message in messages]
         return sorted(answers, key=_is_without_words)
+    texts = _spring_texts(attributes, "gen_ai.completion")
+    if texts:
+        return texts
     answer = _first(attributes, _OUTPUT_TEXTS)
-    texts = _texts(answer)
-    return texts or ([] if answer is None else [answer])
+    return [] if answer is None else [answer]
 
 
-def _texts(value: Any) -> list[str]:
+def _spring_texts(attributes: Attributes, name: str) -> list[str]:
     """Return a list of plain texts, without empty ones, as Spring AI writes messages; of other values, nothing."""
+    value = json_value(attributes.get(name))
     is_list = isinstance(value, list) and all(isinstance(text, str) for text in value)
     return [text for text in value if text] if is_list else []
 
@@ -178,12 +183,23 @@ def _entity(name: str, holder: str) -> Callable[[Attributes], Any]:
         value = unquoted(json_value(attributes.get(name)))
         if not isinstance(value, dict):
             return value
-        arguments = value.get("args") if value.keys() == {"args", "kwargs"} else None
-        if isinstance(arguments, list):
-            return value["kwargs"] or (arguments[0] if len(arguments) == 1 else arguments)
+        if value.keys() == {"args", "kwargs"} and isinstance(value["args"], list):
+            return _arguments(value["args"], value["kwargs"])
         return value.get(holder) or value
 
     return read
+
+
+def _arguments(positional: list[Any], named: Any) -> Any:
+    """Return the arguments of a function: those of one kind by themselves, those of both with the user's text."""
+    if not positional:
+        return named
+    if not named:
+        return positional[0] if len(positional) == 1 else positional
+    texts = list(filter(None, map(input_text, positional)))
+    # Of several texts, such as a method's object and a question, none can be told to be the user's.
+    prompt = input_text(named) or (texts[0] if len(texts) == 1 else "")
+    return {"args": positional, "kwargs": named} | ({"prompt": prompt} if prompt else {})
 
 
 _INPUT_TEXTS = (
