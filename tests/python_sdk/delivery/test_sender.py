@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import pytest
 
 import phospho
 from phospho import Outcome
+from phospho._delivery import sender_thread
 
 Make = Callable[..., phospho.Client]
 
@@ -274,3 +277,24 @@ def test_logs_that_a_frozen_process_holds_up_are_warned_of() -> None:
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
     assert output.stderr.count("phospho: logs were held up for 0 s") == 1, output.stderr
+
+
+def test_freeze_is_warned_of_without_the_lock(make_client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_thread, "HELD_UP_S", -1.0)  # any wait is too long
+    client = make_client(transport=phospho.RecordingTransport(), tick=0.05)
+
+    class LoggingHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            thread = threading.Thread(target=client.log, args=("from a handler",))
+            thread.start()
+            thread.join(5)
+            returned.put(not thread.is_alive())
+
+    returned: queue.Queue[bool] = queue.Queue()
+    handler = LoggingHandler()
+    phospho.logger.addHandler(handler)
+    try:
+        client.log("why?")
+        assert returned.get(timeout=30)
+    finally:
+        phospho.logger.removeHandler(handler)

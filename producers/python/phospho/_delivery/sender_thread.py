@@ -43,6 +43,7 @@ class SenderThread:
         self._waiting: dict[Served, None] = {}
         self._current: Served | None = None
         self._thread: threading.Thread | None = None
+        self._late_s = 0.0
         self._is_warned = False
         self.renew_lock()
 
@@ -88,6 +89,7 @@ class SenderThread:
 
     def _run(self) -> None:
         while (sender := self._next()) is not None:
+            self._warn_of_freeze()
             sender.work()
             with self.changed:
                 self._current = None
@@ -114,15 +116,16 @@ class SenderThread:
                 wake_at = due_at if sender is not None else idle_until
                 self.changed.wait(wake_at - now)
                 if sender is not None:
-                    self._warn_of_freeze(time.monotonic() - wake_at)
+                    self._late_s = max(self._late_s, time.monotonic() - wake_at)
 
-    def _warn_of_freeze(self, late_s: float) -> None:
-        if late_s > HELD_UP_S and not self._is_warned:
+    def _warn_of_freeze(self) -> None:
+        """Warn once. Called without the lock: the app's log handlers have locks of their own, and may log to us."""
+        if self._late_s > HELD_UP_S and not self._is_warned:
             self._is_warned = True
             logger.warning(
                 "phospho: logs were held up for %d s, as where a platform freezes a function. Call phospho.flush() "
                 "before it returns. Further ones are not reported.",
-                late_s,
+                self._late_s,
             )
 
     def _first_due(self) -> tuple[Served | None, float]:
