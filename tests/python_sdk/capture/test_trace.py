@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import functools
 import inspect
+import pickle
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import phospho
 
@@ -77,6 +81,23 @@ class TestTraces:
         assert (log["session_id"], log["task_id"]) == ("mine", "mine too")
 
 
+@phospho.wrap
+def count_up(last: int = 2) -> Iterator[int]:
+    yield from range(last)
+
+
+@phospho.trace
+async def count_up_async(last: int = 2) -> AsyncIterator[int]:
+    for value in range(last):
+        yield value
+
+
+class Counter:
+    @phospho.trace
+    def count_up(self) -> Iterator[int]:
+        yield 0
+
+
 class TestGeneratorFunctions:
     @pytest.mark.parametrize("decorate", [phospho.trace, phospho.trace(session_id="s"), phospho.wrap, phospho.wrap()])
     def test_inspect_sees_generator_functions(self, recorded: Recorded, decorate: Any) -> None:
@@ -102,6 +123,37 @@ class TestGeneratorFunctions:
         assert list(inspect.signature(generator).parameters) == ["value"]
         assert (generator.__name__, list(generator(1)), list(App.static(2))) == ("generator", [1], [2])
         assert list(App().method(3)) == [3]
+
+    @pytest.mark.parametrize("function", [count_up, count_up_async, Counter.count_up, Counter().count_up])
+    def test_generator_function_is_pickled_by_name(self, function: Any) -> None:
+        copied = pickle.loads(pickle.dumps(function))
+
+        assert getattr(copied, "__func__", copied) is getattr(function, "__func__", function)
+        assert copy.deepcopy(count_up) is count_up
+
+    def test_generator_function_passes_for_a_function(self) -> None:
+        assert inspect.isfunction(count_up)
+        assert inspect.isfunction(Counter.count_up)
+        assert inspect.ismethod(Counter().count_up)
+        assert count_up.__code__.co_name == "count_up"
+        assert count_up.__defaults__ == (2,)
+        assert repr(count_up).startswith("<function count_up at")
+        assert "yield from" in inspect.getsource(count_up)
+        assert [name for name, _ in inspect.getmembers(Counter, inspect.isfunction)] == ["count_up"]
+
+    def test_generator_method_of_a_model_is_no_field(self) -> None:
+        class Model(BaseModel):
+            last: int
+
+            @phospho.trace
+            def count_up(self) -> Iterator[int]:
+                yield from range(self.last)
+
+        assert list(Model(last=2).count_up()) == [0, 1]
+
+    def test_partial_of_a_generator_function_is_logged(self, recorded: Recorded) -> None:
+        assert list(functools.partial(count_up, 3)()) == [0, 1, 2]
+        assert [log["raw_output"] for log in sent(recorded)] == [[0, 1, 2]]
 
     def test_generator_belongs_to_the_trace_in_which_it_was_called(self, recorded: Recorded) -> None:
         @phospho.trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial, update_wrapper
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any, Callable, Generic, TypeVar
 
 __all__ = ["MutableAsyncGenerator", "MutableGenerator", "aclose", "as_generator_function", "close"]
@@ -72,7 +72,8 @@ class MutableAsyncGenerator(Generic[T]):
 
 class _GeneratorFunction(partial[Any]):
     """
-    A wrapper that `inspect` takes for the generator function *func*, since it looks inside partials.
+    A wrapper that passes for the generator function *func*: to `inspect`, which looks inside partials, to
+    `isinstance`, and to pickle, which stores functions by their names.
 
     A generator function instead of it would run nothing before the app takes the first value, perhaps outside of the
     trace that the call was in.
@@ -85,6 +86,20 @@ class _GeneratorFunction(partial[Any]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)  # `__code__`, `__defaults__` and the like
+
+    def __repr__(self) -> str:
+        return repr(self.func)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # type: ignore[no-any-return]
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        # Pydantic's models take functions for methods, and other objects for fields.
+        return FunctionType
 
 
 def as_generator_function(wrapper: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
