@@ -153,6 +153,7 @@ test("a document that the app doesn't read to its end is no answer", async () =>
         new ReadableStream({
           pull: (controller) => controller.enqueue(new TextEncoder().encode(whole.slice(0, 20))),
         }),
+        { headers: { "content-type": "application/json; charset=utf-8" } },
       ),
   });
   const create = phospho.wrap(client.chat.completions.create.bind(client.chat.completions));
@@ -163,6 +164,26 @@ test("a document that the app doesn't read to its end is no answer", async () =>
 
   assert.deepEqual(await outputs(), [null]);
 });
+
+for (const [type, isCancelled] of [
+  ["text/plain", false],
+  ["text/plain", true],
+  ["application/json", false],
+]) {
+  const end = isCancelled ? "cancels" : "reads to its end";
+  test(`a ${type} body that begins as a list and that the app ${end} is its text`, async () => {
+    const fetch = async () => new Response("[Music] Hello there", { headers: { "content-type": type } });
+    const client = new OpenAI({ apiKey: "k", baseURL: "http://p/v1", fetch });
+    const create = phospho.wrap(client.chat.completions.create.bind(client.chat.completions));
+
+    const reader = (await create(ask()).asResponse()).body.getReader();
+    await reader.read();
+    if (isCancelled) await reader.cancel();
+    else await reader.read();
+
+    assert.deepEqual(await outputs(), ["[Music] Hello there"]);
+  });
+}
 
 test("runTools is logged with its last answer", async () => {
   const tools = phospho.wrap((body) => client.chat.completions.runTools(body));

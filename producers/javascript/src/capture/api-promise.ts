@@ -36,14 +36,15 @@ export function watchApiPromise(output: ApiPromise, settle: Settle): void {
 
 /** Pass on the body of a response when the app has read it: as JSON, as text, or as a stream of bytes. */
 function watchBody(response: object, settle: Settle): void {
-  const { body } = response as Partial<Response>;
-  const reader = new BodyReader(settle);
+  const { body, headers } = response as Partial<Response>;
+  const isJson = headers?.get?.("content-type")?.includes("json") ?? false;
+  const reader = new BodyReader(settle, isJson);
   if (body) watch(body, new StreamLog(reader));
   for (const name of ["json", "text"]) {
     after(response, name, (body) => {
       const logged = (value: unknown) =>
         settle(typeof value === "string" ? new TextEncoder().encode(value) : value);
-      (body as PromiseLike<unknown>).then(logged, (error) => reader.finish(error));
+      (body as PromiseLike<unknown>).then(logged, (error) => reader.finish(error, undefined, false));
     });
   }
 }
@@ -51,11 +52,13 @@ function watchBody(response: object, settle: Settle): void {
 /** Collects the bytes of a body, which may be one document in many chunks. */
 class BodyReader implements ChunkReceiver {
   readonly #settle: Settle;
+  readonly #isJson: boolean;
   readonly #parts: Uint8Array[] = [];
   #bytes = 0;
 
-  constructor(settle: Settle) {
+  constructor(settle: Settle, isJson: boolean) {
     this.#settle = settle;
+    this.#isJson = isJson;
   }
 
   addChunk(chunk: unknown): void {
@@ -65,13 +68,14 @@ class BodyReader implements ChunkReceiver {
     this.#bytes += part.length;
   }
 
-  finish(error?: unknown): void {
-    const body = this.#body();
+  finish(error: unknown, _last: unknown, isWhole: boolean): void {
+    const bytes = this.#body();
+    const body = bytes && this.#isJson && !isWhole && isCutDocument(bytes) ? null : bytes;
     if (error !== undefined) this.#settle(body, error);
     else this.#settle(body);
   }
 
-  /** Return the bytes so far. Null if there are none, too many, or they are a document that is not whole. */
+  /** Return the bytes so far. Null if there are none, or too many. */
   #body(): Uint8Array | null {
     if (this.#bytes === 0 || this.#bytes > MAX_BODY_BYTES) return null;
     const body = new Uint8Array(this.#bytes);
@@ -80,7 +84,7 @@ class BodyReader implements ChunkReceiver {
       body.set(part, position);
       position += part.length;
     }
-    return isCutDocument(body) ? null : body;
+    return body;
   }
 
   countError(): void {} // only `stop` fails, and there is none

@@ -18,7 +18,8 @@ export function watchNodeStream(target: Watched, log: StreamLog): boolean {
   return before(target, "emit", ([name, value]) => {
     if (name === "data") log.add(value, target);
     else if (name === "error" && !isAbort(value)) log.finish(value ?? "the stream broke");
-    else if (name === "end" || name === "close") log.finish();
+    else if (name === "end") log.end();
+    else if (name === "close") log.finish();
   });
 }
 

@@ -4,8 +4,11 @@
 export interface ChunkReceiver {
   /** Add a chunk to the task. The first chunk begins it. */
   addChunk(chunk: unknown, chunksBefore: number): void;
-  /** Complete the task after the stream's end or *error*. *last* is the chunk for which `stop` returned true. */
-  finish(error: unknown, last: unknown): void;
+  /**
+   * Complete the task after the stream's end or *error*. *last* is the chunk for which `stop` returned true. *isWhole*
+   * says whether the app has read the stream to its end.
+   */
+  finish(error: unknown, last: unknown, isWhole: boolean): void;
   /** Count a fault that is kept from the app. */
   countError(source: string, error: unknown): void;
 }
@@ -27,6 +30,7 @@ export class StreamLog {
   #source: object | undefined;
   #chunks = 0;
   #isFinished = false;
+  #isWhole = false;
 
   constructor(receiver: ChunkReceiver, stop?: Stop) {
     this.#receiver = receiver;
@@ -54,7 +58,13 @@ export class StreamLog {
   finish(error?: unknown, last?: unknown): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    this.#receiver.finish(error, last);
+    this.#receiver.finish(error, last, this.#isWhole);
+  }
+
+  /** Send the task of a stream that the app has read to its end. */
+  end(): void {
+    this.#isWhole = true;
+    this.finish();
   }
 
   /** Send the task of a stream that the app has let go of. */

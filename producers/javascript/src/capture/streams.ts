@@ -59,7 +59,7 @@ export function watch(output: object, log: StreamLog): boolean {
 /** Log all values of *output*, an iterable that is no stream. */
 export function addAll(output: Iterable<unknown>, log: StreamLog): void {
   for (const value of output) log.add(value, output);
-  log.finish();
+  log.end();
 }
 
 function watchMethods(target: Watched, log: StreamLog): boolean {
@@ -111,7 +111,7 @@ function watchBranches(target: Watched, log: StreamLog): boolean {
 function watchIterator(iterator: Watched, log: StreamLog): boolean {
   const note = (step: unknown) => {
     const { done, value } = (step ?? {}) as IteratorResult<unknown>;
-    if (done) log.finish();
+    if (done) log.end();
     else log.add(value, iterator);
   };
   const isWatched = watchStep(iterator, hasMethod(iterator, "next") ? "next" : "read", note, log);
