@@ -120,13 +120,21 @@ def _answer_list(value: Mapping[str, Any]) -> list[Part] | None:
 
 def _text_field(value: Mapping[str, Any]) -> list[Part] | None:
     text = next((value[field] for field in PLAIN_TEXT_FIELDS if isinstance(value.get(field), str)), None)
-    pieces = value.get("output")
-    if text is None and isinstance(pieces, list) and pieces and all(isinstance(piece, str) for piece in pieces):
-        text = "".join(pieces)  # Replicate
+    if text is None:
+        text = _replicate_text(value)
     if text is None:
         return None
     calls = message_parts({name: value.get(name) for name in ("tool_calls", "toolCalls")})
     return [Part(text), *calls]
+
+
+def _replicate_text(value: Mapping[str, Any]) -> str | None:
+    """Return the joined pieces of a prediction of Replicate; None for the lists of texts of others."""
+    is_prediction = "urls" in value or "version" in value or ("model" in value and "status" in value)
+    pieces = value.get("output")
+    if not is_prediction or not isinstance(pieces, list) or not pieces:
+        return None
+    return "".join(pieces) if all(isinstance(piece, str) for piece in pieces) else None
 
 
 def _last_step(value: Mapping[str, Any]) -> list[Part] | None:

@@ -57,8 +57,14 @@ _TOKENS_OUT = (
 # Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount", "total_thought_tokens")
 _TOOL_PROMPTS = ("tool_use_prompt_token_count", "toolUsePromptTokenCount", "total_tool_use_tokens")
-# The AI SDK of version 5 passes on what the provider counts: Anthropic counts these apart, OpenAI does not.
+# The AI SDK of version 5 passes on what the provider counts: Anthropic and Bedrock count these apart, the others do
+# not. Later versions include them and have details.
 _CACHED = "cachedInputTokens"
+_CACHED_DETAILS = "inputTokenDetails"
+_CACHED_APART = "are cachedInputTokens apart"
+_PROVIDERS_APART = ("anthropic", "bedrock")
+# Names of such models where no provider is named. Others' names of them have a slash: `anthropic/claude-…`.
+_MODELS_APART = re.compile(r"[^/]*(claude|amazon\.nova)[^/]*")
 # These are among the tokens out, but not where the total has them besides, as xAI's has.
 _REASONING = "reasoning_tokens"
 _DETAILS = ("completion_tokens_details", "output_tokens_details")
@@ -155,6 +161,16 @@ def merge_counts(counts: dict[str, Any], value: Any) -> None:
                     # watsonx counts the prompt in its first chunk alone.
                     if figure is not None and (figure != 0 or name not in counts):
                         counts[name] = figure
+            if _CACHED in source and (_CACHED_DETAILS in source or _counts_cache_apart(value)):
+                counts[_CACHED_APART] = _CACHED_DETAILS not in source
+
+
+def _counts_cache_apart(value: Any) -> bool:
+    """Return whether an object of the AI SDK names a provider that counts its cache apart."""
+    metadata = value.get("providerMetadata") if isinstance(value, Mapping) else None
+    if isinstance(metadata, Mapping) and metadata:
+        return any(provider in metadata for provider in _PROVIDERS_APART)
+    return _MODELS_APART.fullmatch(model_name(value)) is not None
 
 
 def usage_of_counts(counts: Mapping[str, Any]) -> Usage:
@@ -163,7 +179,8 @@ def usage_of_counts(counts: Mapping[str, Any]) -> Usage:
     if tokens_in is None and (uncached := _first(counts, _TOKENS_IN_WITHOUT_CACHE)) is not None:
         cached = count(counts.get(_CACHED)) or 0
         tokens_in = uncached + sum(count(counts.get(name)) or 0 for name in _CACHE)
-        tokens_in += cached if cached > uncached else 0
+        # More than all tokens can't be among them.
+        tokens_in += cached if cached > uncached or counts.get(_CACHED_APART) else 0
     tokens_in = _plus(tokens_in, _first(counts, _TOOL_PROMPTS))
     tokens_out = _plus(_first(counts, _TOKENS_OUT), _first(counts, _THOUGHTS))
     total, reasoning = _first(counts, _TOTALS), count(counts.get(_REASONING))

@@ -100,14 +100,16 @@ function answerList(value: JsonObject): Part[] | undefined {
 
 function textField(value: JsonObject): Part[] | undefined {
   const field = PLAIN_TEXT_FIELDS.map((name) => value[name]).find((name) => typeof name === "string");
-  const text = field ?? joinedPieces(value.output);
+  const text = field ?? replicateText(value);
   if (text === undefined) return undefined;
   const calls = { tool_calls: value.tool_calls ?? null, toolCalls: value.toolCalls ?? null };
   return [{ text, kind: "text" }, ...messageParts(calls)];
 }
 
-/** Return the text of Replicate's list of pieces. */
-function joinedPieces(pieces: Json | undefined): string | undefined {
+/** Return the joined pieces of a prediction of Replicate. Undefined for the lists of texts of others. */
+function replicateText(value: JsonObject): string | undefined {
+  if (!("urls" in value || "version" in value || ("model" in value && "status" in value))) return undefined;
+  const pieces = value.output;
   const isText =
     Array.isArray(pieces) && pieces.length > 0 && pieces.every((piece) => typeof piece === "string");
   return isText ? pieces.join("") : undefined;

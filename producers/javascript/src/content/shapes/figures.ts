@@ -74,8 +74,14 @@ const TOKENS_OUT = [
 // Gemini counts thoughts beside the answer and results of its own tools beside the prompt. The other APIs include them.
 const THOUGHTS = ["thoughts_token_count", "thoughtsTokenCount", "total_thought_tokens"];
 const TOOL_PROMPTS = ["tool_use_prompt_token_count", "toolUsePromptTokenCount", "total_tool_use_tokens"];
-// The AI SDK of version 5 passes on what the provider counts: Anthropic counts these apart, OpenAI does not.
+// The AI SDK of version 5 passes on what the provider counts: Anthropic and Bedrock count these apart, the others do
+// not. Later versions include them and have details.
 const CACHED = "cachedInputTokens";
+const CACHED_DETAILS = "inputTokenDetails";
+const CACHED_APART = "are cachedInputTokens apart";
+const PROVIDERS_APART = ["anthropic", "bedrock"];
+// Names of such models where no provider is named. Others' names of them have a slash: `anthropic/claude-…`.
+const MODELS_APART = /^[^/]*(claude|amazon\.nova)[^/]*$/;
 // These are among the tokens out, but not where the total has them besides, as xAI's has.
 const REASONING = "reasoning_tokens";
 const DETAILS = ["completion_tokens_details", "output_tokens_details"];
@@ -150,8 +156,18 @@ export function mergeCounts(counts: JsonObject, value: Json): void {
         // watsonx counts the prompt in its first chunk alone.
         if (COUNTS.has(name) && number != null && (number !== 0 || !(name in counts))) counts[name] = number;
       }
+      if (CACHED in source && (CACHED_DETAILS in source || countsCacheApart(value)))
+        counts[CACHED_APART] = !(CACHED_DETAILS in source);
     }
   }
+}
+
+/** Return whether an object of the AI SDK names a provider that counts its cache apart. */
+function countsCacheApart(value: Json): boolean {
+  const metadata = isObject(value) ? value.providerMetadata : undefined;
+  if (isObject(metadata) && Object.keys(metadata).length > 0)
+    return PROVIDERS_APART.some((provider) => provider in metadata);
+  return MODELS_APART.test(modelName(value));
 }
 
 /** Return the figures of counts under the names of any API. */
@@ -174,7 +190,8 @@ export function usageOfCounts(counts: JsonObject): Usage {
 function cachedBesides(counts: JsonObject, uncached: number): number {
   const cached = count(counts[CACHED]) ?? 0;
   const apart = CACHE.reduce((sum, name) => sum + (count(counts[name]) ?? 0), 0);
-  return apart + (cached > uncached ? cached : 0);
+  // More than all tokens can't be among them.
+  return apart + (cached > uncached || counts[CACHED_APART] === true ? cached : 0);
 }
 
 /** Return *sent* and the responses in it: Anthropic's first event, Responses' events, LangChain's generations, the AI SDK's last step. */
