@@ -44,6 +44,16 @@ const VALUES = {
   ],
   "a Date": [new Date(0), "1970-01-01T00:00:00.000Z"],
   "no Date": [new Date(Number.NaN), null],
+  "a Map with many keys of one text": [
+    new Map([
+      ["1", "a"],
+      [1, "b"],
+      [{ toString: () => "1" }, "c"],
+      [{ toString: () => "1" }, "d"],
+      [{ toString: () => "1" }, "e"],
+    ]),
+    { 1: "a", "1 (number)": "b", "1 (object)": "c", "1 (object) 4": "d", "1 (object) 5": "e" },
+  ],
   "a Map whose keys have one text": [
     new Map([
       [1, "a"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -190,3 +191,19 @@ def test_settings_of_wrong_type_raise_config_error(arguments: dict[str, Any]) ->
 def test_keys_with_one_text_are_told_apart_by_their_types() -> None:
     assert to_jsonable({1: "a", "1": "b"}) == {"1": "a", "1 (str)": "b"}
     assert to_jsonable({"1": "b", 1: "a"}) == {"1": "b", "1 (int)": "a"}
+
+
+def test_many_keys_with_one_text_are_all_kept() -> None:
+    class Key:
+        def __str__(self) -> str:
+            return "key"
+
+    keys: dict[Any, int] = {"key (Key)": 0, "key (Key) 4": 1}
+    keys |= {Key(): number for number in range(2, 20_000)}
+    start = time.process_time()
+
+    copied = to_jsonable(keys)
+
+    assert list(copied.values()) == list(range(20_000))
+    assert list(copied)[:5] == ["key (Key)", "key (Key) 4", "key", "key (Key) 5", "key (Key) 6"]
+    assert time.process_time() - start < 2

@@ -104,8 +104,11 @@ class Copy {
 
   #object(entries: Iterable<[unknown, unknown]>, depth: number): JsonObject {
     const copy: JsonObject = {};
+    let fields = 0;
     for (const [key, item] of entries) {
-      if (isData(item)) setField(copy, keyText(key, copy), this.of(item, depth));
+      if (!isData(item)) continue;
+      setField(copy, keyText(key, copy, fields), this.of(item, depth));
+      fields += 1;
     }
     return copy;
   }
@@ -130,10 +133,18 @@ class Copy {
   }
 }
 
-/** Return a key as text, with its type where another key of a Map has the same text. */
-function keyText(key: unknown, taken: JsonObject): string {
-  const name = textOf(key);
-  return Object.hasOwn(taken, name) ? `${name} (${typeof key})` : name;
+/**
+ * Return a key as text, with its type where another key of a Map has the same text, and a number where a third has.
+ *
+ * It is counted from the number of *fields* in *taken*: many keys of one text take no time.
+ */
+function keyText(key: unknown, taken: JsonObject, fields: number): string {
+  const text = textOf(key);
+  if (!Object.hasOwn(taken, text)) return text;
+  const name = `${text} (${typeof key})`;
+  let unused = name;
+  for (let number = fields + 1; Object.hasOwn(taken, unused); number += 1) unused = `${name} ${number}`;
+  return unused;
 }
 
 function sizeText(bytes: number): string {

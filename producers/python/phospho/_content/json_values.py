@@ -7,7 +7,7 @@ import os
 from collections import ChainMap, UserDict, deque
 from collections.abc import Iterable
 from enum import Enum
-from itertools import islice
+from itertools import count, islice
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -145,9 +145,16 @@ class _Copy:
 
 
 def _name_of(key: Any, taken: dict[str, Any]) -> str:
-    """Return a key as text, with its type where another key has the same text."""
+    """Return a key as text, with its type where another key has the same text, and a number where a third has."""
     name = key if type(key) is str else text_of(key)
-    return f"{name} ({type(key).__name__})" if name in taken else name
+    if name not in taken:
+        return name
+    name = f"{name} ({type(key).__name__})"
+    if name not in taken:
+        return name
+    # Counted from the key's position: many keys of one text take no time.
+    numbered = (f"{name} {number}" for number in count(len(taken) + 1))
+    return next(unused for unused in numbered if unused not in taken)
 
 
 def _is_iterator(kind: type) -> bool:
