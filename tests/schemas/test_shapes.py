@@ -108,7 +108,8 @@ def test_plain_text_is_unchanged(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 1, 2.5, [], {}, [1, 2], {"a": None}, [[]], [None, "user", 3], [{"b": 2}]]
+    "value",
+    [None, True, 1, 2.5, [], {}, [1, 2], {"a": None}, [[]], [None, "user", 3], [{"b": 2}], {"output": ["a", "b"]}],
 )
 def test_unknown_shape_has_no_text(value: Any) -> None:
     assert input_text(value) is None

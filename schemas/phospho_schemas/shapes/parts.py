@@ -28,6 +28,8 @@ _OWN_LINE = (CALL, MEDIA)
 # Content holds content in no known API more than this deep.
 _MAX_DEPTH = 4
 
+# Fields of a message that hold what it says. LlamaIndex has blocks.
+_CONTENT_FIELDS = ("content", "parts", "blocks")
 _TEXT_FIELDS = ("text", "refusal", "transcript")
 # Mistral's citations stand between the pieces of a text.
 _CITATION = "reference"
@@ -82,10 +84,6 @@ def joined(parts: Iterable[Part]) -> str:
         text += part.text if not text or continues else "\n" + part.text
         kind_before = part.kind
     return text
-
-
-# Fields of a message that hold what it says. LlamaIndex has blocks.
-_CONTENT_FIELDS = ("content", "parts", "blocks")
 
 
 def message_parts(message: Mapping[str, Any]) -> list[Part]:

@@ -189,10 +189,10 @@ class Assembly(TextChunks):
 
     def _block_delta(self, delta: Mapping[str, Any]) -> None:
         position = (0, BLOCKS, self._block)
-        held = self._parts.get(position)
+        started_part = self._parts.get(position)
         if "partial_json" in delta:
-            if held is not None and held.kind == CALL:
-                held.add_text(arguments_text(delta["partial_json"]))
+            if started_part is not None and started_part.kind == CALL:
+                started_part.add_text(arguments_text(delta["partial_json"]))
         elif delta.get("type") == "citations_delta":
             self._part(position, PIECE).kind = PIECE
         else:

@@ -86,11 +86,11 @@ class TextChunks(AnswerParts):
             self._grow(position, part.text, part.kind)
 
     def _step_delta(self, position: tuple[int, ...], delta: Mapping[str, Any]) -> None:
-        held = self._parts.get(position)
+        started_part = self._parts.get(position)
         if delta.get("type") == "text":
             self._grow(position, delta.get("text"))
-        elif delta.get("type") == "arguments_delta" and held is not None and held.kind == CALL:
-            held.add_text(arguments_text(delta.get("arguments")))
+        elif delta.get("type") == "arguments_delta" and started_part is not None and started_part.kind == CALL:
+            started_part.add_text(arguments_text(delta.get("arguments")))
 
     def _listed_answers(self, chunk: Mapping[str, Any]) -> bool:
         """Bedrock's Mistral and watsonx."""

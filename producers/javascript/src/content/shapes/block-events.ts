@@ -49,9 +49,9 @@ function startBlock(draft: Draft, block: JsonObject): void {
 
 function addBlockDelta(draft: Draft, delta: JsonObject): void {
   const place = [0, BLOCKS, draft.block];
-  const held = draft.parts.get(place);
+  const startedPart = draft.parts.get(place);
   if ("partial_json" in delta) {
-    if (held?.kind === "call") held.text += argumentsText(delta.partial_json);
+    if (startedPart?.kind === "call") startedPart.text += argumentsText(delta.partial_json);
   } else if (delta.type === "citations_delta") draft.parts.at(place, "piece").kind = "piece";
   else draft.grow(place, delta.text);
 }

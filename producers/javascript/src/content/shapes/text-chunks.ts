@@ -87,10 +87,10 @@ function startStep(draft: Draft, place: Place, step: JsonObject): void {
 }
 
 function addStepDelta(draft: Draft, place: Place, delta: JsonObject): void {
-  const held = draft.parts.get(place);
+  const startedPart = draft.parts.get(place);
   if (delta.type === "text") draft.grow(place, delta.text);
-  else if (delta.type === "arguments_delta" && held?.kind === "call") {
-    held.text += argumentsText(delta.arguments);
+  else if (delta.type === "arguments_delta" && startedPart?.kind === "call") {
+    startedPart.text += argumentsText(delta.arguments);
   }
 }
 
