@@ -16,6 +16,7 @@ from fixtures.matches import found_matches
 from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 from phospho_workers.detection.definitions import check_definition, compile_definitions
 from phospho_workers.detection.detect import analyse
+from phospho_workers.detection.semantic import assertion, denials
 from phospho_workers.detection.text.embedding import embedder
 from phospho_workers.detection.text.reading import clauses_of
 from workers.detection.tasks import keywords, regex, semantic, task
@@ -115,6 +116,26 @@ def test_marks_that_nothing_ends_cost_no_more_than_words() -> None:
     compiled = compile_definitions(DEFINITIONS[:1])
     with cpu_within(MAX_CPU_S):
         found_matches(compiled, ["." * 7_900 + f"a{number}" for number in range(8)], "input")
+
+
+@pytest.mark.parametrize("phrase", ["i thought about a refund ", "no refund ", "a refund is not needed "])
+def test_rules_read_the_start_of_a_clause_once(phrase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten definitions each looked from every phrase to the end of 32,000 characters, which took five seconds."""
+    clauses: list[str] = []
+
+    def is_denied(clause: str, *rest: object) -> bool:
+        clauses.append(clause)
+        return denials.is_denied(clause, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assertion, "is_denied", is_denied)
+    denials._negations.cache_clear()
+    compiled = compile_definitions([semantic(f"s{n}", f"The user wants a refund, reason {n}") for n in range(10)])
+    with cpu_within(MAX_CPU_S):
+        found_matches(compiled, [(phrase * 3_000)[:32_000]], "input")
+    assert len(clauses) > 1
+    assert max(len(clause) for clause in clauses) <= assertion.MAX_CLAUSE_CHARACTERS
+    assert denials._negations.cache_info().misses == len(set(clauses)) < len(clauses)
+    assert len(denials._negations(clauses[0])) <= 16
 
 
 def test_a_project_has_room_for_so_many_semantic_definitions(monkeypatch: pytest.MonkeyPatch) -> None:

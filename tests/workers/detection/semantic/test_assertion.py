@@ -53,6 +53,8 @@ def found_share(events, kind: str) -> float:
         ("The user is pregnant", "my doctor ruled out a pregnancy"),
         ("The user reports that a payment failed", "how often do payments fail on average"),
         ("The user feels lonely", "a study found that gamers feel lonely"),
+        ("The user wants a refund", "what does the word refund mean"),
+        ("The user wants a refund", "what is refund in French"),
     ],
 )
 def test_denials_and_mentions_in_other_words_are_not_found(description: str, text: str) -> None:
@@ -80,6 +82,7 @@ def test_a_denial_is_in_doubt_so_that_a_judge_may_be_asked() -> None:
         ("The user wants to cancel their subscription", "I don't know how to cancel my subscription"),
         ("The user wants to cancel their subscription", "I don't want my subscription any more"),
         ("The user wants to cancel their subscription", "I won't renew my subscription"),
+        ("The user wants to cancel their subscription", "Cancel my subscription, it is not needed any more"),
         ("The user asks for a refund", "I haven't received my refund"),
         ("The user asks for a refund", "why was I not refunded?"),
         ("The user is angry", "I have never been so angry"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
@@ -26,8 +27,10 @@ from phospho_workers.detection.text.sides import SIDES, Side, reads_side
 
 # Closer to the threshold than this, on either side, the confidence does not settle what a person would say.
 DOUBT_WIDTH = 0.25
-# Clauses that are read for whether they deny an event.
-_MOST_SHOWING = 4
+# Clauses of a text that the rules of `assertion` read for one definition.
+_MAX_READ_CLAUSES = 4
+# Parts of clauses whose confidences are cached for the next definition.
+_MAX_CACHED_PARTS = 256
 # Clauses, and clauses times definitions, that are scored together. They bound the memory to some 50 MB. A text by
 # itself has at most 8,193 rows.
 _ROWS_AT_ONCE = 4_096
@@ -108,6 +111,7 @@ class _SideScorer:
             descriptions = [definition.description for definition in definitions]
             self._readers = [Reader.of(description) for description in descriptions]
             self._descriptions = DescriptionScores(descriptions, side, student)
+        self._part_confidences = functools.lru_cache(maxsize=_MAX_CACHED_PARTS)(self._confidences_of_part)
 
     def match(self, texts: Sequence[str], other_sides: Sequence[str]) -> Sequence[Matches]:
         """Return the matches in each text; a text without words has none. `other_sides` is empty or as long."""
@@ -143,7 +147,7 @@ class _SideScorer:
                 definition=self._definitions[column], score=score, evidence="", is_found=is_found, doubt=doubt
             )
             if is_found:
-                clauses = self._showing(batch, row, clause_confidences[:, column], column)
+                clauses = self._best_clauses(batch, row, clause_confidences[:, column], column)
                 asserting = self._asserting(column, texts[row], clauses)
                 match = match._replace(evidence=shortened(asserting or clauses[0]))
                 match = match if asserting is not None else self._doubtful(match, column)
@@ -156,30 +160,34 @@ class _SideScorer:
         if column in self._classifiers.columns:
             return clauses[0]
         return self._readers[column].asserting(
-            text, clauses, is_user=self._is_user, shows_event=lambda part: self._shows(part, column)
+            text, clauses, is_user=self._is_user, shows_event=lambda part: self._is_event(part, column)
         )
 
-    def _showing(self, batch: Reading, row: int, confidences: NDArray[np.float64], column: int) -> list[str]:
-        """Return the clause of a text that shows a definition best, and the next ones that show it by themselves."""
+    def _best_clauses(self, batch: Reading, row: int, confidences: NDArray[np.float64], column: int) -> list[str]:
+        """Return the clause of a text nearest to a definition, and the next ones that reach its threshold."""
         clauses = batch.clauses[row]
         of_text = confidences[batch.firsts[row] : batch.firsts[row] + len(clauses)]
-        best = np.argsort(-of_text, kind="stable")[:_MOST_SHOWING]
+        best = np.argsort(-of_text, kind="stable")[:_MAX_READ_CLAUSES]
         return [
             clauses[index][0]
             for rank, index in enumerate(best.tolist())
             if rank == 0 or of_text[index] >= self._thresholds[column]
         ]
 
-    def _shows(self, part: str, column: int) -> bool:
+    def _is_event(self, part: str, column: int) -> bool:
+        confidences = self._part_confidences(part)
+        return confidences is not None and bool(confidences[column] >= self._thresholds[column])
+
+    def _confidences_of_part(self, part: str) -> NDArray[np.float64] | None:
+        """Return the confidence of each definition in a part of a clause by its description; None without words."""
         clauses = clauses_of(part)
         if not clauses:
-            return False
+            return None
         batch = reading([clauses])
-        score = of_texts(self._descriptions.scores(batch), batch)[0, column]
-        return bool(confidence(score) >= self._thresholds[column])
+        return confidence(of_texts(self._descriptions.scores(batch), batch)[0])
 
     def _doubtful(self, match: Match, column: int) -> Match:
-        """Return a match with what is left of its confidence where the text may not mean the event."""
+        """Return the match with its confidence lowered, since the text may not mean the event."""
         threshold = float(self._thresholds[column])
         score = match.score * UNASSERTED_SHARE
         doubt = max(0.0, 1.0 - abs(score - threshold) / DOUBT_WIDTH)

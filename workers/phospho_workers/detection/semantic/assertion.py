@@ -15,18 +15,26 @@ from dataclasses import dataclass
 from phospho_schemas.text.normalisation import plain
 from phospho_workers.detection.semantic.denials import (
     ShowsEvent,
-    faults_of,
+    denies_interest,
     is_denied,
-    is_of_no_interest,
-    is_resolved,
+    problem_stems,
+    says_no_problem,
     shows_in_rest,
 )
 from phospho_workers.detection.semantic.library import description_core
-from phospho_workers.detection.semantic.mentions import is_quoted, mention_in, others_in, verb_of_request
+from phospho_workers.detection.semantic.mentions import (
+    MAX_TEXT_CHARACTERS,
+    is_quoted,
+    mention_in,
+    others_in,
+    verb_of_request,
+)
 
-# The confidence that is left where a text may not mean an event: below the default threshold, and near enough to it for
-# a judge to be asked.
+# The share of its confidence that a text keeps where it may not mean an event: below the default threshold, and near
+# enough to it for a judge to be asked.
 UNASSERTED_SHARE = 0.45
+# Of a longer clause, rules read the start: hardly a sentence is longer.
+MAX_CLAUSE_CHARACTERS = 1_000
 
 _NEGATED_DESCRIPTION = re.compile(
     r"\b(?:not|never|no|nothing|nobody|without|can't|cannot|unable)\b|n't\b", re.IGNORECASE
@@ -51,7 +59,7 @@ _NOUN = re.compile(r"[^\W\d_]{4,}")
 class Reader:
     """The rules for one description, compiled once."""
 
-    faults: frozenset[str]
+    problems: frozenset[str]
     is_negated: bool
     is_question: bool
     reads_mentions: bool
@@ -64,7 +72,7 @@ class Reader:
         is_question = _ABOUT.search(core) is not None
         is_of_texts = _OF_TEXTS.match(description) is not None
         return cls(
-            faults=faults_of(core),
+            problems=problem_stems(core),
             is_negated=_NEGATED_DESCRIPTION.search(core) is not None,
             is_question=is_question,
             reads_mentions=not is_question and not is_of_texts,
@@ -76,21 +84,24 @@ class Reader:
         """
         Return the first of the `clauses` of a text by which it asserts the event; None where it may only deny it.
 
-        `shows_event` tells whether a part of a clause shows the event by itself.
+        `shows_event` tells whether a part of a clause shows the event by itself. A clause is read to its
+        MAX_CLAUSE_CHARACTERS, a text to MAX_TEXT_CHARACTERS.
         """
+        text = plain(text[:MAX_TEXT_CHARACTERS])
         for clause in clauses:
-            read = plain(clause)
-            is_meant = not self._is_denied(read, shows_event)
-            if is_meant and not (is_user and self._is_mentioned(plain(text), read, shows_event)):
+            read = plain(clause[:MAX_CLAUSE_CHARACTERS])
+            if self._is_denied(read, shows_event):
+                continue
+            if not (is_user and self._is_mentioned(text, read, shows_event)):
                 return clause
         return None
 
     def _is_denied(self, clause: str, shows_event: ShowsEvent) -> bool:
         if self.is_question:
-            return is_of_no_interest(clause, shows_event)
-        if not self.is_negated and is_denied(clause, self.core, self.faults, shows_event):
+            return denies_interest(clause, shows_event)
+        if not self.is_negated and is_denied(clause, self.core, self.problems, shows_event):
             return True
-        return bool(self.faults or self.is_negated) and is_resolved(clause, shows_event)
+        return bool(self.problems or self.is_negated) and says_no_problem(clause, shows_event)
 
     def _is_mentioned(self, text: str, clause: str, shows_event: ShowsEvent) -> bool:
         if self.is_of_user and (others := others_in(clause)) and not shows_in_rest(clause, others, shows_event):
@@ -108,5 +119,5 @@ class Reader:
         return bool(verb) and verb not in self.core and _TEXTS.search(self.core) is None
 
     def _is_other(self, mention: str) -> bool:
-        """Return True for words of a mention, unless the description has one of their nouns itself."""
+        """Return True for the words of a mention, unless the description has one of their nouns itself."""
         return bool(mention) and not any(word.lower() in self.core for word in _NOUN.findall(mention))

@@ -7,8 +7,10 @@ event: "I don't want to cook, find me a restaurant" denies no restaurant.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 _NEGATION = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|wo|would|should|need|must|ai)n't|not|never|no longer|without|"
@@ -16,7 +18,8 @@ _NEGATION = re.compile(
     r"rather (?:\w+ ){0,5}than|changed my mind about|far from|instead of|hardly|(?:decided|chose) against|refuse to|"
     r"(?:rul\w+|call\w+) (?:out|off)|never mind|spare me|forget(?: about)?(?= the\b)|who (?:says?|said|claims?)|"
     r"wish (?:i|he|she|it|we) (?:was|were|had)|"
-    r"(?:thought(?: about| of)?|considered|was about to|used to(?: be| feel)?)(?= .*\b(?:but|decided|until|now)\b)|"
+    r"(?:thought(?: about| of)?|considered|was about to|used to(?: be| feel)?)"
+    r"(?= .{0,200}\b(?:but|decided|until|now)\b)|"
     r"(?:got|have|booked|bought|received)(?= (?:\w+ ){1,4}(?:already|elsewhere)\b)|"
     r"stop (?:asking|telling|offering|sending|pushing)|already (?:have|got|own|found|received|made|booked|did|bought)|"
     r"no(?!,? (?:problem|matter|idea|doubt|wonder|thanks?|i|i'm|it|it's|that|that's|this|we|you|they|no|don't|not|"
@@ -55,8 +58,8 @@ _SCOPE_END = re.compile(
     r"i (?:need|want|would like)|(?<=[a-z] )i'd like)\b|[,;:?]",
     re.IGNORECASE,
 )
-# "A refund is not needed" denies what stands before it.
-_NEEDLESS = re.compile(
+# "A refund is not needed" denies its subject, which stands before it.
+_DENIAL_OF_SUBJECT = re.compile(
     r"(?:(?:is|are|was|were|has|have|wo|would)(?:n't| not)|not|never)(?: be| been)? "
     r"(?:necessary|needed|required|wanted|an option|for me|likely|planned|the (?:problem|issue|reason|point))\b(?! to)|"
     r"\b(?:is|are|was) (?:out of the question|unnecessary|the last thing)\b|\bnot in the least\b|"
@@ -65,7 +68,7 @@ _NEEDLESS = re.compile(
 )
 # Descriptions of something that went wrong or ends: "it has not come" is no denial that it is late, nor "I don't want
 # my plan" that it is cancelled; "it is not late" and "don't cancel it" are.
-_FAULT = re.compile(
+_PROBLEM = re.compile(
     r"\b(late|delay\w*|stol\w+|steal\w*|damag\w+|confus\w+|slow\w*|fail\w*|declin\w+|reject\w+|lost|lose|missing|"
     r"wrong\w*|broken|bugs?|errors?|problems?|stuck|block\w+|forg[oe]t\w*|refus\w+|unable|crash\w*|angry|upset|unhappy|"
     r"frustrat\w+|rude|cancel\w*|unsubscrib\w+|terminat\w+|skip\w*|mut(?:e|ing)|chang(?:e|es|ing))\b",
@@ -73,14 +76,14 @@ _FAULT = re.compile(
 )
 _COMPLAINT = re.compile(r"\bcomplain", re.IGNORECASE)
 # Words of one meaning, by their stems: to deny one is to deny the others.
-_SAME_FAULT = (
+_SAME_PROBLEM = (
     frozenset({"angr", "ange", "mad", "furi", "anno", "upse", "frus", "unha"}),
     frozenset({"forg", "lost", "lose", "miss"}),
     frozenset({"canc", "end", "endi", "stop", "unsu", "term"}),
     frozenset({"stol", "stea", "rob", "robb", "thie"}),
 )
-# What says that nothing is wrong, unless it is denied or asked for itself: "on time" of a delivery, "I remember".
-_RESOLVED = re.compile(
+# Statements that nothing is wrong, such as "on time" of a delivery or "I remember". Denied, they deny nothing.
+_NO_PROBLEM = re.compile(
     r"\b(?:on time|ahead of (?:time|schedule)|work(?:s|ed|ing)? (?:fine|well|great|perfectly|again|now|properly)|"
     r"has worked|(?:is|are|was|were) (?:fine|fixed|solved|resolved|sorted|clear|confirmed|polite|"
     r"friendly)|(?:problem|issue|error|trouble|bug) (?:is|has) (?:gone|over|disappeared)|went (?:through|well|fine)|"
@@ -97,40 +100,45 @@ _DENIED_JUST_BEFORE = re.compile(
     r"\b(?:not|never|no|cannot|hardly|nor|if|once|until|was it|\w+n't)(?: \w+){0,2} $", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
+# Characters beside a negation in which its scope is looked for, and the most negations of a clause that are read.
+_MAX_SCOPE = 200
+_MAX_NEGATIONS = 16
+# Clauses whose negations are cached for the next definition.
+_MAX_CACHED = 256
 
 ShowsEvent = Callable[[str], bool]
 
 
-def faults_of(description: str) -> frozenset[str]:
-    """Return the stems of what a description says went wrong or ends; empty where it is about something else."""
-    faults = frozenset().union(*(_same_faults(_stem(match[0])) for match in _FAULT.finditer(description)))
-    return faults | {_stem("complaint")} if faults and _COMPLAINT.search(description) else faults
+class _Negation(NamedTuple):
+    """The words of a negation, none where its subject stands before it, and its scope."""
+
+    words: str
+    scope: str
 
 
-def is_denied(clause: str, description: str, faults: frozenset[str], shows_event: ShowsEvent) -> bool:
-    """Return True for a clause with a negation whose scope has one of the faults or, without those, shows the event."""
-    exceptions = [match.span() for match in _NO_DENIAL.finditer(clause)]
-    for begin, end, negation in _negations(clause):
-        if any(first <= begin < last for first, last in exceptions) or (negation and negation in description):
-            continue
-        scope = _SCOPE_END.split(clause[end:].strip(), maxsplit=1)[0] if negation else clause[:begin]
-        if faults:
-            if any(_stem(word[0]) in faults for word in _WORD.finditer(scope)):
-                return True
-        elif scope.strip() and shows_event(scope.strip()):
-            return True
-    return False
+def problem_stems(description: str) -> frozenset[str]:
+    """Return the stems of the words for a problem or an ending in a description; empty for one about anything else."""
+    stems = frozenset().union(*(_same_problem(_stem(match[0])) for match in _PROBLEM.finditer(description)))
+    return stems | {_stem("complaint")} if stems and _COMPLAINT.search(description) else stems
 
 
-def is_of_no_interest(clause: str, shows_event: ShowsEvent) -> bool:
-    """Return True for a clause that says that nobody asks about what the rest of it shows."""
+def is_denied(clause: str, description: str, problems: frozenset[str], shows_event: ShowsEvent) -> bool:
+    """Return True if the scope of a negation names one of the problems or, without problems, shows the event."""
+    scopes = [scope for words, scope in _negations(clause) if not words or words not in description]
+    if problems:
+        return any(_stem(word[0]) in problems for scope in scopes for word in _WORD.finditer(scope))
+    return any(shows_event(scope) for scope in scopes if scope)
+
+
+def denies_interest(clause: str, shows_event: ShowsEvent) -> bool:
+    """Return True if a clause says that nobody asks about the event, which its rest shows."""
     match = _NO_INTEREST.search(clause)
     return match is not None and shows_event(clause[match.end() :])
 
 
-def is_resolved(clause: str, shows_event: ShowsEvent) -> bool:
-    """Return True for a clause that says that nothing is wrong, if what is left of it does not show the event."""
-    match = _RESOLVED.search(clause)
+def says_no_problem(clause: str, shows_event: ShowsEvent) -> bool:
+    """Return True if a clause says that nothing is wrong, and no other part of it shows the event."""
+    match = _NO_PROBLEM.search(clause)
     if match is None or _DENIED_JUST_BEFORE.search(clause[: match.start()]):
         return False
     return not shows_in_rest(clause, match[0], shows_event)
@@ -142,11 +150,29 @@ def shows_in_rest(clause: str, part: str, shows_event: ShowsEvent) -> bool:
     return any(other.strip() and shows_event(other.strip()) for other in rest)
 
 
-def _negations(clause: str) -> list[tuple[int, int, str]]:
-    """Return the begin and end of each negation in a clause with its words, which are none where it ends its scope."""
-    ends = [(match.start(), match.end(), "") for match in _NEEDLESS.finditer(clause)]
-    begins = [(match.start(), match.end(), match[0].strip().lower()) for match in _NEGATION.finditer(clause)]
-    return ends + [begin for begin in begins if not any(first <= begin[0] < last for first, last, _ in ends)]
+@functools.lru_cache(maxsize=_MAX_CACHED)
+def _negations(clause: str) -> tuple[_Negation, ...]:
+    """Return the first negations of a clause that may deny something."""
+    exceptions = [match.span() for match in _NO_DENIAL.finditer(clause)]
+    of_subject = list(_DENIAL_OF_SUBJECT.finditer(clause))
+    others = [match for match in _NEGATION.finditer(clause) if not _is_within(match, [m.span() for m in of_subject])]
+    negations = [_of_subject(clause, match) for match in of_subject if not _is_within(match, exceptions)]
+    negations += [_of_rest(clause, match) for match in others if not _is_within(match, exceptions)]
+    return tuple(negations[:_MAX_NEGATIONS])
+
+
+def _is_within(match: re.Match[str], spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= match.start() < end for begin, end in spans)
+
+
+def _of_subject(clause: str, match: re.Match[str]) -> _Negation:
+    before = clause[max(0, match.start() - _MAX_SCOPE) : match.start()]
+    return _Negation("", _SCOPE_END.split(before)[-1].strip())
+
+
+def _of_rest(clause: str, match: re.Match[str]) -> _Negation:
+    after = clause[match.end() : match.end() + _MAX_SCOPE].strip()
+    return _Negation(match[0].strip().lower(), _SCOPE_END.split(after, maxsplit=1)[0].strip())
 
 
 def _stem(word: str) -> str:
@@ -154,5 +180,5 @@ def _stem(word: str) -> str:
     return word.lower().removesuffix("s")[:4]
 
 
-def _same_faults(stem: str) -> frozenset[str]:
-    return next((stems for stems in _SAME_FAULT if stem in stems), frozenset({stem}))
+def _same_problem(stem: str) -> frozenset[str]:
+    return next((stems for stems in _SAME_PROBLEM if stem in stems), frozenset({stem}))

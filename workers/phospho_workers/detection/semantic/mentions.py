@@ -11,7 +11,8 @@ import re
 
 import re2
 
-_MAX_CHARACTERS = 4_000
+# A longer text is read to here.
+MAX_TEXT_CHARACTERS = 4_000
 # Around a clause of a longer text, what is read for its mention.
 _CONTEXT = 200
 # Texts whose mentions are kept, since several definitions are often found in one: at most 4 MB.
@@ -22,7 +23,7 @@ _REQUEST = (
     r"(?P<verb>writ|draft|compos|translat|summari|paraphras|rephras|rewrit|proofread|correct|generat|imagin|invent|"
     r"explain|list|design|defin|compare|calculat|roleplay|role[ -]play)"
 )
-PEOPLE = (
+_PEOPLE = (
     r"(?:brother|sister|mother|father|mom|mum|dad|parents?|grand(?:mother|father|ma|pa|parents)|wife|husband|partner|"
     r"girlfriend|boyfriend|ex|friends?|boss|colleagues?|co-?workers?|customers?|clients?|users?|neighbou?rs?|cousin|"
     r"uncle|aunt|niece|nephew|(?:room|flat|class|team)mates?|teachers?|students?|sons?|daughters?|kids?|child(?:ren)?|"
@@ -47,6 +48,7 @@ _SOURCES = (
 _SAID = (
     r"(?:says?|said|reads?|states?|stated|describes?|claims?|claimed|promised|found|wrote|shows|tells|told|is titled)"
 )
+# Each group is what is mentioned, all else the words of the mention itself.
 _MENTIONS = (
     re.compile(
         rf"\b(?:make|give me|create|suggest|add|build) (?:me )?(?:an? |the |some |\w+ )?{_WRITINGS} "
@@ -70,11 +72,15 @@ _MENTIONS = (
         r"(?:article|news|story|book|film|movie|report|study|Reddit|Twitter)\b",
         re.IGNORECASE,
     ),
-    re.compile(r"\bwhat(?:'s| is| does| do| are)\b.*\b(?:mean|means|meaning|definition|word)\b", re.IGNORECASE),
-    re.compile(r"^\W*(?:what is|what's) (?:an? )?\S+ (?:in|on) \w+\W*$", re.IGNORECASE),
+    re.compile(
+        r"\bwhat(?:'s| is| does| do| are)\b(?: the (?:word|phrase|sentence|term|expression)\b)?(.*)"
+        r"\b(?:mean|means|meaning|definition|word)\b",
+        re.IGNORECASE,
+    ),
+    re.compile(r"^\W*(?:what is|what's) (?:an? )?(\S+) (?:in|on) \w+\W*$", re.IGNORECASE),
     re.compile(
         r"\bhow (?:do|does|would|should|can) (?:you|one|i|we) (?:say|write|spell|word|phrase|put)\b|"
-        r"\bhow are \w+ \w+ usually\b|\bis [\"'].{5,80}[\"'] (?:correct|right|good|proper)\b",
+        r"\bhow are \w+ \w+ usually\b|\bis [\"'](.{5,80})[\"'] (?:correct|right|good|proper)\b",
         re.IGNORECASE,
     ),
     re.compile(rf"\bin (?:my|the|an?|his|her|this|one) (?:\w+ )?{_FICTION}\b", re.IGNORECASE),
@@ -93,14 +99,14 @@ _VERB = (
 # A clause about somebody else, or about people in general.
 _OTHERS = re.compile(
     rf"^\W*(?:(?:but|and|so|because|that|today|yesterday|well|in \w+) )*(?:(?:he|she|they)|"
-    rf"(?:my|his|her|our|their|the|an?|one of (?:my|our)|some|many|most|several) (?:\w+ ){{0,2}}{PEOPLE}"
+    rf"(?:my|his|her|our|their|the|an?|one of (?:my|our)|some|many|most|several) (?:\w+ ){{0,2}}{_PEOPLE}"
     rf"(?:'s? (?:\w+ )?\w+)?(?: of (?:mine|ours))?(?:, \w+,| in front of me| sometimes| often)?|"
-    rf"(?:his|her|their) \w+|{PEOPLE}) {_VERB}\b(?! and i\b)|"
+    rf"(?:his|her|their) \w+|{_PEOPLE}) {_VERB}\b(?! and i\b)|"
     rf"\b(?:what|how|why|which|when|if|whether|does|do|would|can|should|might|must|are|have) (?:so )?"
-    rf"(?:an? |the |most |many |other |some |more |of )?(?:\w+ )?{PEOPLE} (?!i\b|and i\b)\w+|"
+    rf"(?:an? |the |most |many |other |some |more |of )?(?:\w+ )?{_PEOPLE} (?!i\b|and i\b)\w+|"
     rf"\b(?:when|if|whether|would|does|that|how) (?:someone|somebody|anyone|anybody|everyone)\b|"
-    rf"\b{PEOPLE} who(?:se)?\b|\b(?:lots|many|most|some|one) of (?:our|my|the|these) {PEOPLE}\b|"
-    rf"\b(?:should|could|must) (?:an? |the |our )?{PEOPLE} \w+|^\W*what if\b|"
+    rf"\b{_PEOPLE} who(?:se)?\b|\b(?:lots|many|most|some|one) of (?:our|my|the|these) {_PEOPLE}\b|"
+    rf"\b(?:should|could|must) (?:an? |the |our )?{_PEOPLE} \w+|^\W*what if\b|"
     r"\b(?:he|she|they|someone|somebody|(?:my|his|her|our|the|a|an) \w+) "
     r"(?:said|says|told|wrote|shouted|asked|claims|claimed|reads)\b",
     re.IGNORECASE,
@@ -124,6 +130,7 @@ _QUOTED = re.compile("[\"“„«]([^\"“”„«»]{3,})[\"”“»]|(?<!\\w)[
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
+@functools.lru_cache(maxsize=_MAX_CACHED)
 def others_in(clause: str) -> str:
     """Return the words by which a clause is about somebody else, people in general or the past; empty without any."""
     match = _OTHERS.search(clause) or _LONG_AGO.search(clause)
@@ -139,14 +146,14 @@ def verb_of_request(text: str) -> str:
 
 
 def mention_in(text: str, clause: str) -> str:
-    """Return the words that make what a text has around a clause a mention; empty without any."""
-    return _mention(_around(text[:_MAX_CHARACTERS], clause))
+    """Return the words that make the text around a clause a mention, without what they mention; empty for none."""
+    return _mention(_around(text[:MAX_TEXT_CHARACTERS], clause))
 
 
 def is_quoted(text: str, clause: str) -> bool:
     """Return True if most words of a clause are in a quotation of its text."""
     words = {word.lower() for word in _WORD.findall(clause)}
-    return any(_is_within(words, quote) for quote in _quotes(text[:_MAX_CHARACTERS]))
+    return any(_is_within(words, quote) for quote in _quotes(text[:MAX_TEXT_CHARACTERS]))
 
 
 def _around(text: str, clause: str) -> str:
@@ -160,7 +167,12 @@ def _around(text: str, clause: str) -> str:
 @functools.lru_cache(maxsize=_MAX_CACHED)
 def _mention(text: str) -> str:
     match = _MENTION.search(text)
-    return "" if match is None else str(match[0])
+    if match is None:
+        return ""
+    words = str(match[0])
+    for mentioned in filter(None, match.groups()):
+        words = words.replace(mentioned, " ")
+    return words
 
 
 @functools.lru_cache(maxsize=_MAX_CACHED)
