@@ -11,6 +11,8 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +23,9 @@ from phospho_schemas.imports import IMPORT_KEY
 from phospho_schemas.times import utc_now
 from phospho_store.log_files.formats import FORMATS, recognised
 from phospho_store.log_files.formats.values import unpacked
-from phospho_store.log_files.mappings import FIELDS, without_input
+from phospho_store.log_files.mappings import without_input
 from phospho_store.log_files.record_file import RecordFile
-from phospho_store.log_files.records import BadLine, NoEvent, Record
+from phospho_store.log_files.records import BadLine, NoEvent, Record, base64_text, with_bytes_as
 from phospho_store.log_files.task_times import TIME_FIELDS, TaskTimes
 
 OWN_FORMAT = "phospho"
@@ -124,22 +126,29 @@ class LogFile:
             if self.format_name is None:
                 self.format_name = recognised(record.fields) or OWN_FORMAT
             try:
-                self._check_text(record)
-                yield from self._lines(record)
+                yield from self._lines(self._readable(record))
             except NoEvent as error:
                 yield BadLine(record.line, str(error), error.options)
 
-    def _check_text(self, record: Record) -> None:
-        """Raise NoEvent for a record whose input, or another of our fields, is bytes: metadata may be."""
-        if binary := record.binary & {self._mapping.get(name, name) for name in FIELDS}:
-            raise NoEvent(f"{min(binary)!r} holds bytes that are no UTF-8 text")
+    def _readable(self, record: Record) -> Record:
+        """Return a record with bytes as text in our fields, and in base64 in others. Raises NoEvent for no text."""
+        if not record.binary:
+            return record
+        names = {self._mapping.get(name, name) for name in _COLUMNS}
+        texts = record.binary & names if self.format_name == OWN_FORMAT else record.binary
+        fields = {
+            name: with_bytes_as(partial(_text, name) if name in texts else base64_text, value)
+            for name, value in record.fields.items()
+        }
+        return replace(record, fields=fields)
 
     def _lines(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         if self.format_name != OWN_FORMAT:
             return self._converted(record)
         fields = _renamed(record.fields, self._mapping) if self._mapping else record.fields
         event = fields if record.is_json else _csv_event(fields, self._times)
-        return [self._log_line(record, event, is_encoded=record.is_json and not self._mapping)]
+        is_encoded = record.is_json and not self._mapping and not record.binary
+        return [self._log_line(record, event, is_encoded=is_encoded)]
 
     def _converted(self, record: Record) -> Sequence[LogLine | SkippedLine]:
         source = FORMATS[self.format_name or OWN_FORMAT]
@@ -222,6 +231,13 @@ def _metadata(text: str) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise NoEvent("the column metadata is not a JSON object")
     return metadata
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise NoEvent(f"{name!r} holds bytes that are no UTF-8 text") from None
 
 
 def _number(text: str) -> float | str:

@@ -19,8 +19,8 @@ import orjson
 
 from phospho_store.log_files.formats import recognised
 from phospho_store.log_files.log_file import LogFile, SkippedLine
-from phospho_store.log_files.records import BadHeader, BadLine, BrokenFile, Record
-from phospho_store.log_files.table_file import is_parquet
+from phospho_store.log_files.parquet_file import is_parquet
+from phospho_store.log_files.records import BadHeader, BadLine, BrokenFile, Record, base64_text, with_bytes_as
 
 MAX_COLUMNS = 200
 _PEEKED_RECORDS = 50
@@ -139,9 +139,18 @@ def _peeked(log_file: LogFile) -> dict[str, Any]:
 
 
 def _add_example(examples: list[str], value: Any) -> None:
+    value = with_bytes_as(_example_of_bytes, value)
     text = (value if isinstance(value, str) else orjson.dumps(value).decode())[:_EXAMPLE_CHARACTERS]
     if text and text not in examples and len(examples) < _EXAMPLES:
         examples.append(text)
+
+
+def _example_of_bytes(content: bytes) -> str:
+    """Return bytes as text where they are UTF-8, which is what a mapped column would hold, or as base64."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return base64_text(content)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import ijson
 import orjson
 
+from phospho_store.log_files.excel_file import excel_rows, is_excel
 from phospho_store.log_files.nesting import BoundedNesting
+from phospho_store.log_files.parquet_file import is_parquet, parquet_rows
 from phospho_store.log_files.records import (
     BadHeader,
     BadLine,
@@ -23,7 +25,6 @@ from phospho_store.log_files.records import (
     column_names,
     json_record,
 )
-from phospho_store.log_files.table_file import excel_rows, is_excel, is_parquet, parquet_rows
 
 # The gateway's bound on a body is 10 MB; the rest is room for the envelope.
 MAX_RECORD_BYTES = 9_900_000

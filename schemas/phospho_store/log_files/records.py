@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ class Record:
     """
     One record. `line` counts from 1: of an array its place. `source` stands for the record where its id is derived;
     `is_json` says that it is the record's own JSON, while the fields of a CSV row are texts. `binary` names the columns
-    whose bytes are no text, and are in base64 here.
+    with values that are `bytes`, which are base64 in `source`.
     """
 
     line: int
@@ -55,6 +56,22 @@ class NoEvent(ValueError):
     def __init__(self, reason: str, options: str = "") -> None:
         super().__init__(reason)
         self.options = options
+
+
+def base64_text(content: bytes) -> str:
+    """Return bytes as JSON has them; of any other type raises TypeError, as a default of orjson does."""
+    if not isinstance(content, bytes):
+        raise TypeError(f"no JSON: {type(content).__name__}")
+    return base64.b64encode(content).decode()
+
+
+def with_bytes_as(text_of: Callable[[bytes], str], value: Any) -> Any:
+    """Return a value with the text of all bytes in it."""
+    if isinstance(value, list):
+        return [with_bytes_as(text_of, item) for item in value]
+    if isinstance(value, dict):
+        return {name: with_bytes_as(text_of, item) for name, item in value.items()}
+    return text_of(value) if isinstance(value, bytes) else value
 
 
 def json_record(number: int, line: bytes) -> Record | BadLine:
