@@ -468,12 +468,30 @@ NESTED = {
 
 
 @pytest.mark.parametrize("name", NESTED)
-def test_import_ends_where_json_is_nested_too_deep(run: Run, tmp_path: Path, name: str) -> None:
+def test_import_ends_where_deep_json_is_cut_off(run: Run, tmp_path: Path, name: str) -> None:
     """The time of the parser grows with the square of the depth."""
     result = run("import", written(tmp_path / "logs.json", NESTED[name]))
 
     assert result.exit_code == 1
-    assert "The JSON is nested more than 1,000 levels deep." in result.stderr
+    assert "The JSON array is cut off or damaged" in result.stderr
+
+
+@pytest.mark.parametrize("depth", [300, 1_000, 1_001, 200_000])
+@pytest.mark.parametrize("document", ["[%s]", '{"data": [\n%s]}'])
+def test_import_rejects_only_the_record_that_is_deep(
+    server: FakeServer, run: Run, tmp_path: Path, depth: int, document: str
+) -> None:
+    good = [json.dumps({"input": f'{number} \\" [{{'}) for number in range(600)]
+    deep = [
+        '{"input": "deep", "a": ' + '{"]\\"": [1, ' * (depth // 2) + '{"b": [[], "}"]}' + "]}" * (depth // 2) + "}",
+        '{"input": "deep", "a": ' + "[" * depth + "]" * depth + ', "b": [1]}',
+    ]
+    records = [*good[:300], deep[0], *good[300:500], deep[1], *good[500:]]
+
+    result = run("import", written(tmp_path / "logs.json", document % ", ".join(records)))
+
+    assert sorted(task["input"] for task in server.tasks.values()) == sorted(json.loads(line)["input"] for line in good)
+    assert "line 301 and 1 more: it can't be sent as JSON" in result.stderr
 
 
 def test_import_reads_texts_of_brackets_over_chunks(server: FakeServer, run: Run, tmp_path: Path) -> None:
