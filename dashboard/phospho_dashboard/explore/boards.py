@@ -22,6 +22,7 @@ from phospho_schemas.times import utc_now
 from phospho_store.registry.boards import MAX_BOARDS, BoardRepository
 from phospho_store.store import Store
 from phospho_web.problems import Problem
+from phospho_web.requests import check_parameters
 
 Change = Callable[[Board], Mapping[str, Any]]
 
@@ -95,8 +96,10 @@ def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_tile(title: Any, query: Any) -> Tile:
-    """Return a tile with the parameters of its chart and filters alone; Problem 400 and 422."""
+    """Return a tile of the parameters of a chart and its filters; Problem 400, also for an unknown one, and 422."""
     text = _text("query", query, MAX_QUERY_CHARACTERS).lstrip("?")
+    parameters = dict(parse_qsl(text, max_num_fields=100))
+    check_parameters(parameters, (*CHART_NAMES, *url_names()), unnamed=("project",))
     return Tile(title=_text("title", title, MAX_NAME_CHARACTERS), query=urlencode(tile_query(text)))
 
 

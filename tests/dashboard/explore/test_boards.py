@@ -93,6 +93,7 @@ def test_boards_of_the_api_are_checked(world: Any, fresh: TestClient) -> None:
         ({"name": "x", "owner": "y"}, "invalid_field"),
         ({"name": "x", "tiles": [TILE] * 25}, "invalid_tiles"),
         ({"name": "x", "tiles": ["y"]}, "invalid_tiles"),
+        ({"name": "x", "tiles": [{"title": "y", "query": "metric=event_rate&subject=refund"}]}, "unknown_filter"),
         ({"name": "x", "tiles": [{"title": "y", "query": "metric=nothing"}]}, "invalid_metric"),
     ):
         answer = fresh.post("/api/v1/boards", json=body)
