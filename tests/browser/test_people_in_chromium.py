@@ -68,7 +68,7 @@ def test_from_the_first_start_to_the_first_seen_log(visit: Callable[[str], Page]
 
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     keep(page, "sign-in-desktop-light")
-    page.get_by_role("link", name="Create the administrator").click()
+    page.get_by_role("link", name="Create the first administrator").click()
     page.get_by_label("Setup code").fill(code[1])
     page.get_by_label("Name").fill("Ada@shop.example")
     page.get_by_label("Password").fill("short")
