@@ -152,10 +152,11 @@ class _Comparison:
         if not older or share is None or share.lower <= 0.5 <= share.upper:
             return
         bound = share.lower if newer > older else share.upper
+        growth = format_number(abs(newer - older) / older, "percent")
         yield Change(
             kind="volume",
             name="Sessions",
-            sentence=f"Sessions {'grew' if newer > older else 'fell'} by {abs(newer - older) / older:.0%}",
+            sentence=f"Sessions {'grew' if newer > older else 'fell'} by {growth}",
             evidence=f"{newer:,} sessions with {self.now.tasks:,} tasks; before, {older:,} with {self.before.tasks:,}",
             query={},
             importance=abs(2 * bound - 1) * _RATIO_WEIGHT,
@@ -176,7 +177,7 @@ class _Comparison:
                     kind="version",
                     name=version,
                     sentence=f"Version {version} is new",
-                    evidence=f"{tasks:,} of {self.now.tasks:,} tasks ({share:.0%}), none before",
+                    evidence=f"{tasks:,} of {self.now.tasks:,} tasks ({format_number(share, 'percent')}), none before",
                     query={"version": version},
                     importance=share * _RATIO_WEIGHT,
                     is_good=None,

@@ -157,7 +157,7 @@ _PATH = "/settings/health"
 # The unit of each stage's counts.
 _UNITS = {
     "extraction": "tasks", "detection": "tasks", "sink": "rows", "learning": "classifiers",
-    "sessions": "sessions and turns", "backfills": "tasks", "judgements": "LLM calls",
+    "sessions": "session events", "backfills": "tasks", "judgements": "LLM calls",
     "webhooks": "deliveries",
 }  # fmt: skip
 
