@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from phospho_dashboard.web.formats import format_measure, format_number, money
 from phospho_dashboard.web.languages import language_name
 from phospho_dashboard.web.urls import item_url
-from phospho_schemas.definitions.engines import engine_spec
+from phospho_schemas.definitions.engines import ENGINE_SPECS, engine_spec
 from phospho_schemas.ids import PROJECT_ID_PATTERN
 from phospho_schemas.times import utc_now
 
@@ -109,6 +109,11 @@ def _sentence(text: str) -> str:
     return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
+def _engine_label(engine: str) -> str:
+    """Return the label of an engine; a stored event may name one that this release lacks."""
+    return ENGINE_SPECS[engine].label if engine in ENGINE_SPECS else engine
+
+
 def _environment() -> Environment:
     loader = PackageLoader("phospho_dashboard")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -118,6 +123,7 @@ def _environment() -> Environment:
         "day": _day,
         "ago": _ago,
         "language": language_name,
+        "engine_label": _engine_label,
         "pretty": pretty_json,
         "on_one_line": _on_one_line,
         "sentence": _sentence,

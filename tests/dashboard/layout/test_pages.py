@@ -122,7 +122,7 @@ def test_what_was_found_in_a_whole_session_stands_above_its_transcript(
     head, _, tasks = pages.get("/sessions/trip", params={"project": project}).text.partition('<ol class="tasks">')
 
     assert '<a class="chip" dir="auto" href="#task-2">planned</a>' in head
-    assert "semantic, whole session" in tasks
+    assert "Semantic in the whole session" in tasks
     world.add_label(project, "t2", "planned", "rejected")
     assert "whole session" not in pages.get("/sessions/trip", params={"project": project}).text.partition("<ol")[0]
 
