@@ -333,7 +333,7 @@ def _run_content(staged: Staged, run: Run) -> dict[str, Any]:
         "skipped": counts.skipped,
         "first_at": counts.first_at,
         "last_at": counts.last_at,
-        "without_time": counts.undated,
+        "undated": counts.undated,
         "reasons": [{"reason": reason, "line": line, "count": count} for reason, (line, count) in reasons],
         "problem": run.reason,
     }

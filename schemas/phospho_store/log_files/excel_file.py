@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def is_excel(path: Path) -> bool:
     return path.name.lower().endswith(_EXCEL_SUFFIXES)
 
 
-def excel_rows(path: Path) -> Iterator[Record | BadLine]:
+def excel_rows(path: Path, fields: Collection[str]) -> Iterator[Record | BadLine]:
     """Yield the rows of a workbook's first sheet, whose first row names the columns."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
@@ -36,7 +36,7 @@ def excel_rows(path: Path) -> Iterator[Record | BadLine]:
         raise BrokenFile(f"The Excel file can't be read: {error}") from error
     rows = book.worksheets[0].iter_rows(values_only=True)
     try:
-        header = column_names([_cell_text(cell) for cell in next(rows, ())])
+        header = column_names([_cell_text(cell) for cell in next(rows, ())], fields)
         for number, row in enumerate(rows, 2):
             cells = [_cell_text(cell) for cell in row]
             if any(cells):

@@ -110,8 +110,12 @@ class LogFile:
         *,
         import_id: str = "",
     ) -> None:
-        self.records = RecordFile(path)
         self._mapping = dict(mapping or {})
+        # The file's names for the fields of a task.
+        self._fields = frozenset(self._mapping.get(name, name) for name in _COLUMNS | _NUMBERS) | {
+            *self._mapping.values()
+        }
+        self.records = RecordFile(path, self._fields)
         self.format_name = OWN_FORMAT if self._mapping else format_name
         self._occurrences = Occurrences()
         self._times = TaskTimes(round(utc_now().timestamp() * 1000), date_format)
@@ -134,8 +138,7 @@ class LogFile:
         """Return a record with bytes as text in our fields, and in base64 in others. Raises NoEvent for no text."""
         if not record.binary:
             return record
-        names = {self._mapping.get(name, name) for name in _COLUMNS}
-        texts = record.binary & names if self.format_name == OWN_FORMAT else record.binary
+        texts = record.binary & self._fields if self.format_name == OWN_FORMAT else record.binary
         fields = {
             name: with_bytes_as(partial(_text, name) if name in texts else base64_text, value)
             for name, value in record.fields.items()

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,10 +38,15 @@ _WRAPPERS = frozenset(
 
 
 class RecordFile:
-    """A file of records. Iterating reads it once, from the start; raises `BrokenFile` where it is cut or damaged."""
+    """
+    A file of records. Iterating reads it once, from the start; raises `BrokenFile` where it is cut or damaged.
 
-    def __init__(self, path: Path) -> None:
+    Two columns of a table may have one name, except a name in `fields`.
+    """
+
+    def __init__(self, path: Path, fields: Collection[str] = ()) -> None:
         self._path = path
+        self._fields = fields
         self.size_bytes = path.stat().st_size
         self.written_at_s = path.stat().st_mtime
         self._raw: io.BufferedReader | None = None
@@ -63,9 +68,9 @@ class RecordFile:
         if is_parquet(head):
             return parquet_rows(self._path)
         if is_excel(self._path):
-            return excel_rows(self._path)
+            return excel_rows(self._path, self._fields)
         if self._path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
-            return _csv_rows(stream, _delimiter(head))
+            return _csv_rows(stream, _delimiter(head), self._fields)
         if head.lstrip()[:1] == b"[":
             return _json_items(stream, "item")
         if _is_document(head.lstrip()):
@@ -164,12 +169,12 @@ def _delimiter(head: bytes) -> str:
     return max(_DELIMITERS, key=first.count)
 
 
-def _csv_rows(stream: io.BufferedReader, delimiter: str) -> Iterator[Record | BadLine]:
+def _csv_rows(stream: io.BufferedReader, delimiter: str, fields: Collection[str]) -> Iterator[Record | BadLine]:
     csv.field_size_limit(MAX_RECORD_BYTES)
     # Bytes that are not UTF-8 become surrogates, which encoding refuses: the row fails, and not the file.
     with io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="") as text:
         rows = csv.reader(text, strict=True, delimiter=delimiter)
-        header = _header(rows)
+        header = column_names(_header(rows), fields)
         while (row := _next_row(rows)) is not None:
             if isinstance(row, BadLine):
                 yield row
@@ -178,7 +183,7 @@ def _csv_rows(stream: io.BufferedReader, delimiter: str) -> Iterator[Record | Ba
 
 
 def _header(rows: Any) -> list[str]:
-    """Return the names of the columns, without the blanks around them. Raises BadHeader."""
+    """Return the cells of the header. Raises BadHeader."""
     row = _next_row(rows)
     if isinstance(row, BadLine):
         raise BadHeader(
@@ -189,7 +194,7 @@ def _header(rows: Any) -> list[str]:
     # UTF-16 is half NULs, and each byte that is not UTF-8 became a surrogate.
     if any(letter == "\0" or "\udc80" <= letter <= "\udcff" for letter in "".join(header)):
         raise BadHeader("The header of the file is not UTF-8.", "Save the file as CSV in UTF-8 and import it again.")
-    return column_names(header)
+    return header
 
 
 class _Row(NamedTuple):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NamedTuple
 
 import orjson
@@ -85,15 +86,30 @@ def json_record(number: int, line: bytes) -> Record | BadLine:
     return Record(number, line, fields, is_json=True)
 
 
-def column_names(header: Sequence[str]) -> list[str]:
-    """Return the names of a table's columns, without blanks around them. Raises BadHeader where two are the same."""
-    names = [name.strip() or f"column_{number}" for number, name in enumerate(header, 1)]
-    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-        places = [str(number) for number, name in enumerate(names, 1) if name == twice]
+def column_names(header: Sequence[str], fields: Collection[str] = ()) -> list[str]:
+    """
+    Return different names for a table's columns, without blanks around them: the second `notes` is `notes_2`.
+
+    Raises BadHeader where two have the name of one of the `fields`, since either could be meant.
+    """
+    given = [name.strip() for name in header]
+    if twice := next((name for name, times in Counter(given).items() if times > 1 and name in fields), None):
+        numbers = [str(number) for number, name in enumerate(given, 1) if name == twice]
+        both = "both" if len(numbers) == 2 else "all"
         raise BadHeader(
-            f"The columns {', '.join(places[:-1])} and {places[-1]} are both named {twice!r}.",
-            "Rename one of them in the file and import it again.",
+            f"The columns {', '.join(numbers[:-1])} and {numbers[-1]} are {both} named {twice!r}.",
+            "Give each its own name in the file and import it again.",
         )
+    taken, named = set(given), set[str]()
+    suffixes: dict[str, Iterator[int]] = defaultdict(lambda: count(2))
+    names: list[str] = []
+    for number, name in enumerate(given, 1):
+        unique = base = name or f"column_{number}"
+        if base in (named if name else taken):
+            unique = next(numbered for suffix in suffixes[base] if (numbered := f"{base}_{suffix}") not in taken)
+        named.add(unique)
+        taken.add(unique)
+        names.append(unique)
     return names
 
 

@@ -512,25 +512,40 @@ def test_import_rejects_metadata_of_a_cell_that_is_too_deep(run: Run, tmp_path: 
     assert "line 2: the column metadata is not a JSON object" in result.stderr
 
 
-def test_import_refuses_two_columns_of_one_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
+def test_import_refuses_two_columns_of_one_field(server: FakeServer, run: Run, tmp_path: Path) -> None:
+    rows = (["input", "plan ", "plan", "plan"], ["hi", "pro", "free", ""])
     book = openpyxl.Workbook()
-    book.worksheets[0].append(["input", "plan ", "plan"])
-    book.worksheets[0].append(["hi", "pro", "free"])
+    for row in rows:
+        book.worksheets[0].append(row)
     book.save(tmp_path / "logs.xlsx")
-    (tmp_path / "logs.csv").write_text("input,plan ,plan\nhi,pro,free\n")
+    (tmp_path / "logs.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+    (tmp_path / "twice.csv").write_text("input, input\nhi,ho\n")
     for name in ("logs.csv", "logs.xlsx"):
-        result = run("import", name)
+        result = run("import", name, "-m", "user_id=plan")
 
         assert result.exit_code == 1
-        assert "Error: The columns 2 and 3 are both named 'plan'.\n  Rename one of them" in result.stderr
+        assert "Error: The columns 2, 3 and 4 are all named 'plan'.\n  Give each its own name" in result.stderr
+    assert "The columns 1 and 2 are both named 'input'." in run("import", "twice.csv").stderr
     assert not server.tasks
 
 
-def test_import_names_columns_without_a_name(server: FakeServer, run: Run, tmp_path: Path) -> None:
-    (tmp_path / "logs.csv").write_text(",input,,\n0,hi,x,\n")
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (",input,,", ["column_1", "column_3", "column_4"]),
+        (",input,column_1,", ["column_1_2", "column_1", "column_4"]),
+        ("notes,input,notes,notes", ["notes", "notes_2", "notes_3"]),
+        ("notes,input,notes,notes_2", ["notes", "notes_3", "notes_2"]),
+    ],
+)
+def test_import_gives_each_column_its_own_name(
+    server: FakeServer, run: Run, tmp_path: Path, header: str, names: list[str]
+) -> None:
+    (tmp_path / "logs.csv").write_text(f"{header}\n0,hi,2,3\n")
 
     assert run("import", "logs.csv").exit_code == 0
-    assert [task["metadata"] for task in server.tasks.values()] == [{"column_1": "0", "column_3": "x"}]
+    [task] = server.tasks.values()
+    assert task["metadata"] == dict(zip(names, "023", strict=True))
 
 
 @pytest.mark.usefixtures("own_engine")

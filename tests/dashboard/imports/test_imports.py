@@ -164,8 +164,8 @@ def bomb() -> bytes:
         ("a.xlsx", b"input,output\nhi,ho\n", "no .xlsx workbook. Save it as .xlsx or CSV"),
         (
             "a.csv",
-            b"input,plan,plan\nhi,a,b\n",
-            "The columns 2 and 3 are both named &#39;plan&#39;. Rename one",
+            b"input,plan,input\nhi,a,b\n",
+            "The columns 1 and 3 are both named &#39;input&#39;. Give each its own name",
         ),
         ("a.json", b"[" * 100_000, "The JSON array is cut off or damaged"),
         ("a.jsonl", b"", "no rows"),
@@ -187,7 +187,7 @@ async def test_rows_without_a_time_count_only_where_accepted(browser: Browser) -
     ]
     run = await browser.ended(path)
 
-    assert (run["accepted"], run["rejected"], run["without_time"]) == (2, 1, 1)
+    assert (run["accepted"], run["rejected"], run["undated"]) == (2, 1, 1)
 
 
 async def test_import_has_an_entry_of_its_own_in_the_navigation(browser: Browser) -> None:

@@ -33,7 +33,7 @@ from phospho_workers.detection.semantic.mentions import (
 # The share of its confidence that a text keeps where it may not mean an event: below the default threshold, and near
 # enough to it for a judge to be asked.
 UNASSERTED_SHARE = 0.45
-# Of a longer clause, rules read the start: hardly a sentence is longer.
+# Rules read this much of a clause. Sentences are shorter.
 MAX_CLAUSE_CHARACTERS = 1_000
 
 _NEGATED_DESCRIPTION = re.compile(

@@ -28,7 +28,7 @@ _NEGATION = re.compile(
     r"(?:keep|undo|remove|withdraw|ignore|cancel|stop)(?= (?:the|your|my|that|this|our)\b)",
     re.IGNORECASE,
 )
-# What denies that somebody asks about something; that a thing is not so may be the very question.
+# Denials that somebody asks about something. Any other negation may be part of the question.
 _NO_INTEREST = re.compile(
     r"(?:\bnot|n't|\bnever|\bno longer|\bno|\bnothing)"
     r"(?: (?:here|calling|writing|really|even|have|had|got|any|more|it|was|is|this|that|said anything))*? "
@@ -100,7 +100,7 @@ _DENIED_JUST_BEFORE = re.compile(
     r"\b(?:not|never|no|cannot|hardly|nor|if|once|until|was it|\w+n't)(?: \w+){0,2} $", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W\d_]{3,}")
-# Characters beside a negation in which its scope is looked for, and the most negations of a clause that are read.
+# The most characters of a negation's scope, and the most negations of a clause.
 _MAX_SCOPE = 200
 _MAX_NEGATIONS = 16
 # Clauses whose negations are cached for the next definition.

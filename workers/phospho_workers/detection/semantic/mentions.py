@@ -11,9 +11,9 @@ import re
 
 import re2
 
-# A longer text is read to here.
+# Rules read this much of a text.
 MAX_TEXT_CHARACTERS = 4_000
-# Around a clause of a longer text, what is read for its mention.
+# Characters on either side of a clause in which a mention is looked for.
 _CONTEXT = 200
 # Texts whose mentions are kept, since several definitions are often found in one: at most 4 MB.
 _MAX_CACHED = 256
@@ -48,7 +48,7 @@ _SOURCES = (
 _SAID = (
     r"(?:says?|said|reads?|states?|stated|describes?|claims?|claimed|promised|found|wrote|shows|tells|told|is titled)"
 )
-# Each group is what is mentioned, all else the words of the mention itself.
+# The groups match what is mentioned.
 _MENTIONS = (
     re.compile(
         rf"\b(?:make|give me|create|suggest|add|build) (?:me )?(?:an? |the |some |\w+ )?{_WRITINGS} "
