@@ -138,8 +138,9 @@ class FakeServer:
 
     def _get_definitions(self, request: Request, rest: list[str]) -> Scripted:
         if rest[1:] == ["history"]:
-            return as_json(200, {"versions": [{"version": 2, "keywords": ["b"]}, {"version": 1, "keywords": ["a"]}]})
-        return as_json(200, {"definitions": list(self.definitions.values())})
+            versions = [{"version": version, "engine": "keyword", "keywords": ["a"]} for version in (2, 1)]
+            return as_json(200, {"versions": versions})
+        return as_json(200, {"definitions": [{"engine": "semantic", **item} for item in self.definitions.values()]})
 
     def _post_definitions(self, request: Request, rest: list[str]) -> Scripted:
         if rest[1:] == ["diff"]:
