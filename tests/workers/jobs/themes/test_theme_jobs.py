@@ -68,6 +68,17 @@ def test_themes_are_found_and_detection_gives_them_to_tasks(
     assert (row["theme_version"], row["theme_score"] > 0.3) == (1, True)
 
 
+def test_theme_without_telling_words_is_named_by_a_text(store: Store, project_id: str, themes: ThemeRepository) -> None:
+    short = [
+        f"{begin}how much is it{end}" for begin in ("", "so ", "and ", "ok, ") for end in ("", "?", " then", " now?")
+    ]
+    insert_tasks(store, project_id, TEXTS + short)
+    discovery_job(store).step()
+    titles = [row.title for row in themes.themes(project_id) if not row.phrases]
+    assert len(titles) == 1
+    assert "how much is it" in titles[0].lower()
+
+
 def test_past_tasks_get_the_themes_of_each_model_once(store: Store, project_id: str, themes: ThemeRepository) -> None:
     insert_tasks(store, project_id, TEXTS)
     discovery_job(store).step()

@@ -197,7 +197,7 @@ def _theme_rows(
     taken = {former_titles[theme.theme_id] for theme in discovery.themes if theme.theme_id in former_titles}
     rows = []
     for theme in discovery.themes:
-        title = former_titles.get(theme.theme_id) or distinct_title(theme.name.phrases, taken)
+        title = former_titles.get(theme.theme_id) or distinct_title(theme.name.phrases or [theme.name.title], taken)
         taken.add(title)
         rows.append(
             ThemeRow(
