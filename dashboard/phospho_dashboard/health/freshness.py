@@ -15,12 +15,17 @@ _SKEW_MS = 60_000
 
 # A task is behind for as long as it was on its way: from the gateway to the first row of its analysis. A task that
 # waits counts until now, because the ones that got through would show no delay. A task that a backfill has analysed
-# again is left out, because the row of its first analysis may be merged away.
+# again, or to which new themes were given, is left out: the row of its first analysis may be merged away.
 _FRESHNESS = """
 WITH (
-    SELECT groupArray(toUnixTimestamp64Milli(created_at)) FROM backfill_rows FINAL
-    WHERE project_id = {project:String} AND updated_at >= fromUnixTimestamp64Milli({since_ms:Int64})
-) AS backfills_ms
+    SELECT groupUniqArray(toUnixTimestamp64Milli(begun_at)) FROM
+    (
+        SELECT created_at AS begun_at FROM backfill_rows FINAL
+        WHERE project_id = {project:String} AND updated_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+        UNION ALL SELECT created_at FROM theme_rows WHERE project_id = {project:String}
+        UNION ALL SELECT created_at FROM theme_model_rows WHERE project_id = {project:String}
+    )
+) AS rewrites_ms
 SELECT
     count() AS tasks,
     countIf(analysed_ms = 0) AS backlog_tasks,
@@ -32,7 +37,7 @@ SELECT
 FROM
 (
     SELECT task.received_ms AS received_ms, task.stored_ms AS stored_ms, analysis.analysed_ms AS analysed_ms,
-        arrayExists(at_ms -> received_ms < at_ms AND at_ms <= analysed_ms, backfills_ms) AS is_reanalysed
+        arrayExists(at_ms -> received_ms < at_ms AND at_ms <= analysed_ms, rewrites_ms) AS is_reanalysed
     FROM
     (
         SELECT task_id, revision, toUnixTimestamp64Milli(received_at) AS received_ms,

@@ -72,13 +72,18 @@ def test_tasks_that_wait_are_not_left_out_of_the_delay(world: Any, pages: TestCl
     assert freshness(pages, project)["behind_ms"] >= 600_000
 
 
-def test_what_a_backfill_analyses_again_is_not_behind(world: Any, pages: TestClient, project: str) -> None:
+@pytest.mark.parametrize("table", ["backfill_rows", "theme_model_rows", "theme_rows"])
+def test_what_is_analysed_again_is_not_behind(table: str, world: Any, pages: TestClient, project: str) -> None:
     for task_id in ("a", "b"):
         world.add_task(project, task_id, created_at=at(700), received_at=at(700), inserted_at=at(699))
     world.add_task(project, "fresh", created_at=at(5), received_at=at(5), inserted_at=at(4))
     world.add_analysis(project, "fresh", created_at=at(5), inserted_at=at(4))
-    backfill = {"project_id": project, "backfill_id": "b", "revision": 1, "name": "e", "status": "done"}
-    world.add("backfill_rows", backfill | {"created_at": at(60), "updated_at": at(1)})
+    columns = {
+        "backfill_rows": {"backfill_id": "b", "name": "e", "status": "done", "updated_at": at(1)},
+        "theme_model_rows": {"version": 1},
+        "theme_rows": {"theme_id": "t"},
+    }
+    world.add(table, {"project_id": project, "revision": 1, "created_at": at(60), **columns[table]})
     for task_id in ("a", "b"):
         world.add_analysis(project, task_id, created_at=at(700), inserted_at=at(10), definitions_revision=9)
 
