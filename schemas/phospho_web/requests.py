@@ -42,6 +42,11 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+def media_type_of(request: Request) -> str:
+    """Return the media type of the body in lower case, without parameters; empty for a body without one."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def read_body(request: Request, max_bytes: int, on_bytes: Callable[[int], None] | None = None) -> bytes:
     """
     Return the body. `on_bytes` is called with the size of each chunk, and may raise to refuse the rest.

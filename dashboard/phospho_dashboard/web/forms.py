@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from phospho_web.problems import Problem
-from phospho_web.requests import read_body
+from phospho_web.requests import media_type_of, read_body
 
 _MEDIA_TYPE = "application/x-www-form-urlencoded"
 _MAX_FIELDS = 1000
@@ -42,7 +42,7 @@ class Form:
 
 async def read_form(request: Request, max_bytes: int) -> Form:
     """Return the form in the body. Raises Problem: 413, 415 or 422."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
+    if media_type_of(request) != _MEDIA_TYPE:
         raise Problem(415, "unsupported_media_type", f"a form must be {_MEDIA_TYPE}")
     body = await read_body(request, max_bytes)
     try:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from phospho_dashboard.web.forms import Form
 from phospho_web.problems import Problem
+from phospho_web.requests import media_type_of
 
 _MEDIA_TYPE = "multipart/form-data"
 _MAX_FIELDS = 10
@@ -32,7 +33,7 @@ class Upload:
 
 async def read_upload(request: Request, max_bytes: int) -> Upload:
     """Return the form and the file in the body. Raises Problem: 413, 415 or 422."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _MEDIA_TYPE:
+    if media_type_of(request) != _MEDIA_TYPE:
         raise Problem(415, "unsupported_media_type", f"a form with a file must be {_MEDIA_TYPE}")
     parser = MultiPartParser(
         request.headers,

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from phospho_gateway.otlp.responses import JSON, PROTOBUF, problem_response
 from phospho_web.problems import Problem
+from phospho_web.requests import media_type_of
 
 __all__ = ["HINTS", "other_signal_routes"]
 
@@ -26,9 +27,8 @@ HINTS = {
 
 
 async def _refuse(request: Request) -> Response:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     problem = Problem(404, "not_found", HINTS[request.url.path.rpartition("/")[2]])
-    return problem_response(JSON if media_type == JSON else PROTOBUF, problem)
+    return problem_response(JSON if media_type_of(request) == JSON else PROTOBUF, problem)
 
 
 def other_signal_routes() -> list[Route]:

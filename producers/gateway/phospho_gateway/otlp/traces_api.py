@@ -22,7 +22,7 @@ from phospho_gateway.otlp.translation import raw_logs
 from phospho_web.endpoints import Method, api_endpoint
 from phospho_web.openapi import JSON, ErrorBody, Problems
 from phospho_web.problems import Problem
-from phospho_web.requests import parse_json
+from phospho_web.requests import media_type_of, parse_json
 
 _MEDIA_TYPES = {PROTOBUF: PROTOBUF, "application/protobuf": PROTOBUF, JSON: JSON}
 _BOTH = (PROTOBUF, JSON)
@@ -91,8 +91,7 @@ class TracesApi(ServiceEndpoints):
     @_export("/v3/otl/{project_id}", "Export traces (API v3)", also={404: ErrorBody})
     async def export(self, request: Request) -> Response:
         """Take the readable spans of an export; 200 when their logs are durable."""
-        name = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        media_type = _MEDIA_TYPES.get(name)
+        media_type = _MEDIA_TYPES.get(media_type_of(request))
         try:
             if media_type is None:
                 message = "Content-Type is neither application/x-protobuf nor application/json"
