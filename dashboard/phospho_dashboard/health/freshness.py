@@ -18,13 +18,13 @@ _SKEW_MS = 60_000
 # again, or to which new themes were given, is left out: the row of its first analysis may be merged away.
 _FRESHNESS = """
 WITH (
-    SELECT groupUniqArray(toUnixTimestamp64Milli(begun_at)) FROM
+    SELECT groupUniqArray(toUnixTimestamp64Milli(created_at)) FROM
     (
-        SELECT created_at AS begun_at FROM backfill_rows FINAL
-        WHERE project_id = {project:String} AND updated_at >= fromUnixTimestamp64Milli({since_ms:Int64})
+        SELECT created_at FROM backfill_rows FINAL WHERE project_id = {project:String}
         UNION ALL SELECT created_at FROM theme_rows WHERE project_id = {project:String}
         UNION ALL SELECT created_at FROM theme_model_rows WHERE project_id = {project:String}
     )
+    WHERE created_at >= fromUnixTimestamp64Milli({since_ms:Int64})
 ) AS rewrites_ms
 SELECT
     count() AS tasks,
