@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ import orjson
 
 from phospho_gateway.intake.fields import MAX_ID_CHARACTERS
 from phospho_gateway.read_store import MAX_PARAMETER_BYTES
-from phospho_schemas.times import parsed_time
+from phospho_schemas.times import parsed_end, parsed_time
 from phospho_store.metadata import metadata_text
 from phospho_store.sql import compose
 from phospho_store.sql.themes import theme_of
@@ -19,8 +18,6 @@ from phospho_web.problems import Problem, invalid
 from phospho_web.requests import json_type
 
 _MAX_SECONDS = 2**40
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_DAY_MS = 86_400_000
 
 _OF_ANALYSIS = "task_id IN (SELECT task_id FROM analysis_rows FINAL WHERE project_id = {project:String} AND $condition)"
 _OF_FEEDBACK = "task_id IN (SELECT task_id FROM feedback_rows FINAL WHERE project_id = {project:String} $rest)"
@@ -124,8 +121,8 @@ def _time(sql: str) -> Callable[[str, Any], Condition]:
 def _created_at_end(name: str, value: Any) -> Condition:
     """A number names a whole second, as upstream's times do, a date a whole day; the end is still within."""
     ends_ms = _milliseconds(name, value) + (999 if type(value) is int else 0)
-    if type(value) is str and _DATE.fullmatch(value):
-        ends_ms += _DAY_MS - 1
+    if type(value) is str and (end := parsed_end(value)):
+        ends_ms = max(ends_ms, int(end.timestamp() * 1000) - 1)
     return Condition("toUnixTimestamp64Milli(created_at) <= {created_at_end:Int64}", {name: ends_ms})
 
 
